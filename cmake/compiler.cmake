@@ -1,0 +1,40 @@
+# One set of compiler settings for every target of ours: rota_settings.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+  message(FATAL_ERROR "GCC ${CMAKE_CXX_COMPILER_VERSION} is too old: rota needs GCC 12 or newer, or clang 14 or newer.")
+endif()
+
+add_library(rota_settings INTERFACE)
+target_include_directories(rota_settings INTERFACE ${CMAKE_SOURCE_DIR}/include)
+target_compile_definitions(rota_settings INTERFACE _GNU_SOURCE ROTA_VERSION="${PROJECT_VERSION}")
+target_compile_options(rota_settings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch -Werror
+  -fstack-protector-strong)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(rota_settings INTERFACE _GLIBCXX_ASSERTIONS)
+else()
+  target_compile_options(rota_settings INTERFACE -fno-plt)
+  target_compile_definitions(rota_settings INTERFACE _FORTIFY_SOURCE=2 _GLIBCXX_ASSERTIONS)
+  target_link_options(rota_settings INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+endif()
+
+if(ROTA_SANITIZE)
+  target_compile_options(rota_settings INTERFACE -fsanitize=${ROTA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(rota_settings INTERFACE -fsanitize=${ROTA_SANITIZE})
+  if(ROTA_SANITIZE MATCHES "thread")
+    # fmt and libstdc++ atomics are fine, but GCC warns that fences are not modelled.
+    target_compile_options(rota_settings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+  endif()
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()

@@ -1,0 +1,52 @@
+# Every dependency is a Debian package; a missing one is named here, with the package that brings it.
+function(rota_missing what package)
+  message(FATAL_ERROR "${what} was not found. Install the Debian package ${package}, or run scripts/setup, which installs all of them.")
+endfunction()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig QUIET)
+if(NOT PKG_CONFIG_FOUND)
+  rota_missing("pkg-config" pkg-config)
+endif()
+
+pkg_check_modules(libuv QUIET IMPORTED_TARGET libuv>=1.44)
+if(NOT libuv_FOUND)
+  rota_missing("libuv 1.44 or newer" libuv1-dev)
+endif()
+
+find_package(fmt QUIET)
+if(NOT fmt_FOUND)
+  rota_missing("fmt" libfmt-dev)
+endif()
+
+find_package(yaml-cpp QUIET)
+if(NOT yaml-cpp_FOUND)
+  rota_missing("yaml-cpp" libyaml-cpp-dev)
+endif()
+
+# libllhttp-dev ships neither a CMake package nor, in every release, a pkg-config file.
+find_path(LLHTTP_INCLUDE llhttp.h)
+find_library(LLHTTP_LIBRARY llhttp)
+if(NOT LLHTTP_INCLUDE OR NOT LLHTTP_LIBRARY)
+  rota_missing("llhttp 9.2 or newer" libllhttp-dev)
+endif()
+file(STRINGS ${LLHTTP_INCLUDE}/llhttp.h llhttp_version_lines REGEX "#define LLHTTP_VERSION_(MAJOR|MINOR) ")
+string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*" "\\1.\\2" llhttp_version "${llhttp_version_lines}")
+if(llhttp_version VERSION_LESS 9.2)
+  message(FATAL_ERROR "llhttp ${llhttp_version} has known request-smuggling faults. Install libllhttp-dev 9.2 or newer, or run scripts/setup.")
+endif()
+add_library(rota_llhttp INTERFACE)
+target_include_directories(rota_llhttp SYSTEM INTERFACE ${LLHTTP_INCLUDE})
+target_link_libraries(rota_llhttp INTERFACE ${LLHTTP_LIBRARY})
+
+find_package(CLI11 QUIET)
+if(NOT CLI11_FOUND)
+  rota_missing("CLI11" libcli11-dev)
+endif()
+
+if(ROTA_TESTS)
+  find_package(Catch2 3 QUIET)
+  if(NOT Catch2_FOUND)
+    rota_missing("Catch2 3" catch2)
+  endif()
+endif()

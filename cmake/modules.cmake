@@ -1,0 +1,22 @@
+# rota_module(NAME LINK ... PRIVATE_LINK ...): one static library per module, sources in src/NAME, headers in include/rota/NAME.
+# LINK are rota modules and libraries whose types may appear in this module's headers; PRIVATE_LINK never do.
+function(rota_module name)
+  cmake_parse_arguments(arg "" "" "LINK;PRIVATE_LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  add_library(rota_${name} STATIC ${sources})
+  add_library(rota::${name} ALIAS rota_${name})
+  target_link_libraries(rota_${name} PUBLIC rota_settings ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+endfunction()
+
+# rota_unit_test(NAME): tests/unit/NAME/*.cpp become the executable unit_NAME, linked with that module.
+function(rota_unit_test name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(unit_${name} ${sources})
+  target_link_libraries(unit_${name} PRIVATE rota::${name} rota_settings Catch2::Catch2WithMain)
+  target_include_directories(unit_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  add_test(NAME unit_${name} COMMAND unit_${name})
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()

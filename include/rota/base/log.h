@@ -1,0 +1,56 @@
+// The log front end: one line, one write(2) to stderr, never a buffer that a crash could lose.
+// Each process calls configure() once at start; before that lines appear without a role. Any thread.
+// Under systemd (stderr is the journal) lines start with the journal's <n> priority prefix and carry no time stamp of their own.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+namespace rota::log {
+
+enum class Level { debug, info, warning, error };
+
+struct Settings {
+  std::string_view role;              // "keeper", "supervisor", "proxy"; must outlive the process's log (a literal)
+  Level threshold = Level::info;
+  bool journald_prefix = false;       // see stderr_is_journal()
+};
+
+void configure(const Settings& settings);
+Level threshold();
+
+// True when $JOURNAL_STREAM names the file behind stderr (systemd.exec(5)).
+bool stderr_is_journal();
+
+// Control bytes in `message` are escaped, so that no peer can forge a line or move a terminal's cursor.
+// Longer than kLineMax bytes: cut, and marked so.
+inline constexpr std::size_t kLineMax = 2000;
+void write(Level level, std::string_view message);
+
+// A line as it is (worker output, an access-log line to stdout), with its line feed added. Atomic up to PIPE_BUF.
+void write_raw(int fd, std::string_view line);
+
+template <class... Args>
+void at(Level level, fmt::format_string<Args...> format, Args&&... args) {
+  if (level < threshold()) return;
+  write(level, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::debug, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::info, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::warning, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::error, format, std::forward<Args>(args)...);
+}
+
+}  // namespace rota::log

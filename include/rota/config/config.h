@@ -1,0 +1,145 @@
+// The configuration as plain values with their defaults: what the rest of rota sees of the file.
+// Knows nothing of YAML. Semantics, units and limits of each key: docs/CONFIG.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rota/base/log.h"
+#include "rota/base/units.h"
+
+namespace rota::config {
+
+// Where a client may connect, or where a server listens.
+struct Address {
+  enum class Kind { tcp, unix_path };
+  Kind kind = Kind::tcp;
+  std::string host;          // tcp: a numeric address or a name; empty: all addresses, dual stack
+  std::uint16_t port = 0;    // tcp: 0 means "any free port" and is allowed for listeners only
+  std::string path;          // unix_path: absolute, at most kSocketPathMax bytes
+  std::string text() const;  // "127.0.0.1:8080", "[::1]:80", "*:8080", "unix:/run/x.sock"
+  bool operator==(const Address&) const = default;
+};
+inline constexpr std::size_t kSocketPathMax = 107;  // sockaddr_un::sun_path less its NUL
+
+struct Timeouts {
+  Duration header{10s};          // the whole request head, from its first byte (and from accept to the first byte)
+  Duration body{30s};            // without progress of a request body
+  Duration idle{75s};            // a client connection between requests
+  Duration connect{5s};          // to a worker
+  Duration write{30s};           // a client that takes no bytes
+  Duration upstream_idle{1500};  // a pooled worker connection, unless the worker announces less
+};
+
+struct Limits {
+  Bytes head{32_KiB};   // request head: start line and fields
+  std::uint32_t fields = 100;
+  Bytes target{8_KiB};
+  Bytes body{0};        // 0: unlimited
+  std::uint32_t connections = 0;  // client connections in all; 0: from the file descriptor limit
+};
+
+struct AccessLog {
+  enum class To { off, standard_output, file };
+  To to = To::off;
+  std::string path;  // file: absolute
+};
+
+struct Shutdown {
+  Duration delay{0};      // goes on accepting so long after TERM
+  Duration timeout{25s};  // from TERM to the end of everything
+};
+
+// What a first start without any ready worker means.
+enum class Boot {
+  wait,  // serve 503 and go on trying (a file's default)
+  fail,  // exit 69 (`rota run -- COMMAND`)
+};
+
+struct Health {
+  std::string path;  // empty: a connect is the check
+  Duration interval{5s};
+  Duration timeout{2s};
+  std::uint32_t unhealthy_after = 3;
+  std::uint32_t healthy_after = 1;
+};
+
+enum class Ready {
+  automatic,  // the health path answers if there is one, else a connect
+  http,       // the health path answers 2xx or 3xx
+};
+
+struct Restart {
+  Duration delay{250};
+  Duration max_delay{30s};
+  Duration stable_after{60s};
+};
+
+struct Stop {
+  Duration drain{30s};
+  int signal = 15;  // a signal number
+  Duration grace{10s};
+};
+
+struct Queue {
+  std::uint32_t size = 100;  // requests that wait for an upstream, per app and proxy loop
+  Duration timeout{10s};
+};
+
+struct Retry {
+  std::uint32_t attempts = 1;  // further tries of a request that a worker may have read (GET, HEAD, OPTIONS only)
+};
+
+struct AppTimeouts {
+  Duration response{60s};  // to the first byte of the response
+  Duration idle{60s};      // between two bytes of it
+};
+
+// Where in the file something stands; line 0: not from a file.
+struct Place {
+  int line = 0;    // from 1
+  int column = 0;  // from 1
+};
+
+// An app has a command (rota spawns its workers) or servers (already running), never both.
+struct App {
+  std::string name;                  // [a-z0-9][a-z0-9_-]{0,31}
+  Place place;
+  std::vector<std::string> command;  // may contain {socket} and {slot}
+  std::string directory;             // absolute; the file's own directory by default
+  std::string user;                  // empty: who started rota
+  std::vector<std::pair<std::string, std::string>> env;
+  std::uint32_t workers = 0;         // resolved: at least 1 when there is a command
+  bool workers_auto = true;          // it said `auto` or nothing
+  Health health;
+  Ready ready = Ready::automatic;
+  Duration start_timeout{60s};
+  Restart restart;
+  Stop stop;
+  Queue queue;
+  Retry retry;
+  AppTimeouts timeouts;
+  std::vector<Address> servers;
+};
+inline constexpr std::uint32_t kWorkersMax = 1024;  // of all apps together
+
+struct Config {
+  std::string file;  // as given, for messages; empty without one
+  std::vector<Address> listen;
+  std::uint32_t threads = 1;  // proxy loops
+  std::string runtime_dir;    // absolute
+  std::string user;           // of the proxy; empty: nobody when started as root
+  Timeouts timeouts;
+  Limits limits;
+  AccessLog access_log;
+  log::Level log_level = log::Level::info;
+  Shutdown shutdown;
+  Boot boot = Boot::wait;
+  std::vector<App> apps;
+};
+inline constexpr std::uint32_t kThreadsMax = 64;
+
+}  // namespace rota::config

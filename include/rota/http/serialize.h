@@ -1,0 +1,66 @@
+// Heads as rota writes them: start line and framing made anew, validated fields copied one by one. What could end a line
+// early cannot get in: every value was checked by a parser of ours, and is checked again (a CHECK) while it is copied.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "rota/http/message.h"
+#include "rota/http/request_head.h"
+#include "rota/http/response_head.h"
+
+namespace rota::http {
+
+// What the proxy knows of the client beside the head.
+struct Forwarding {
+  std::string_view client_address;  // numeric, without brackets or port; empty for a Unix peer
+  std::string_view proto = "http";
+  std::uint16_t port = 0;           // the listener's
+  std::string_view via = "rota";    // pseudonym
+};
+
+// Appends the head for the worker: origin-form target, HTTP/1.1, Host, the client's end-to-end fields in their order,
+// X-Forwarded-For/-Proto/-Host/-Port and Via (the client's forwarding fields and all their `-`/`_`/`.` aliases, X-Real-IP,
+// Forwarded and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
+void append_request_head(std::string& out, const RequestHead& head, const Forwarding& forwarding);
+
+// How the response's body goes to the client.
+enum class ClientFraming : std::uint8_t {
+  none,         // no body and no framing field (1xx, 204, 304 without a length)
+  length,       // Content-Length: `length` (also for HEAD and 304 with the worker's own figure)
+  chunked,
+  until_close,  // a 1.0 client and an unknown length
+};
+struct ResponseOptions {
+  ClientFraming framing = ClientFraming::none;
+  std::uint64_t length = 0;
+  bool keep_alive = true;       // say Connection: close when false; keep-alive to a 1.0 client when true
+  int client_minor = 1;
+  bool interim = false;         // a 1xx: no framing, no Connection
+  std::string_view date;        // added when the worker sent none; empty: do not add
+};
+// Appends "HTTP/1.1 status reason" and the worker's end-to-end fields.
+void append_response_head(std::string& out, const ResponseHead& head, const ResponseOptions& options);
+
+// The reason phrase of RFC 9110 (and 6585, 7725 ...), or "Unknown".
+std::string_view reason_of(int status);
+
+// A complete response of our own (head and body) with Date, Content-Type, Content-Length.
+struct OwnResponse {
+  int status = 500;
+  std::string_view content_type;
+  std::string_view body;          // not sent when head_only
+  std::string_view extra_fields;  // whole lines, each ended by CRLF ("Retry-After: 1\r\n")
+  std::string_view date;
+  bool keep_alive = false;
+  bool head_only = false;
+  int client_minor = 1;
+};
+void append_own_response(std::string& out, const OwnResponse& response);
+
+// IMF-fixdate (RFC 9110 5.6.7) into exactly 29 bytes. unix_seconds may be anything from 1970 to 9999.
+inline constexpr std::size_t kDateLength = 29;
+void format_date(char* out, std::int64_t unix_seconds);
+
+}  // namespace rota::http

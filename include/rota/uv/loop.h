@@ -1,0 +1,51 @@
+// A libuv loop and the retirement of what lives on it. <uv.h> is included in src/uv only.
+// One Loop per thread; nothing here is thread-safe except Wakeup::wake().
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "rota/base/units.h"
+
+struct uv_loop_s;
+
+namespace rota::uv {
+
+// Whatever may have to die while its own method is still on the stack derives from this and is handed to Loop::retire().
+class Retirable {
+ public:
+  virtual ~Retirable() = default;
+};
+
+class Loop {
+ public:
+  explicit Loop(std::string label);
+  // Every handle's owner must be gone. Runs until libuv has closed them all; CHECKs that none is left and names those that are.
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // until stop()
+  void stop();  // from the loop's own thread
+  // Time at the start of this turn, from the same clock as std::chrono::steady_clock.
+  TimePoint now() const;
+
+  // One read buffer for everything on the loop: a reader consumes or copies before it returns.
+  std::span<char> scratch();
+
+  // Frees the object from the loop's top level, when no method of it can be on the stack. Its owner has made it silent already.
+  void retire(std::unique_ptr<Retirable> object);
+
+  uv_loop_s* raw() { return loop_.get(); }
+
+ private:
+  struct Parts;  // the check and idle handles behind retire()
+  std::string label_;
+  std::unique_ptr<uv_loop_s> loop_;
+  std::unique_ptr<char[]> scratch_;
+  std::unique_ptr<Parts> parts_;
+};
+inline constexpr std::size_t kScratchBytes = 65536;
+
+}  // namespace rota::uv
