@@ -1,0 +1,40 @@
+// What /proc tells of processes. Values are a moment's truth: a pid read here may be gone, or another's, when it is
+// used.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rota/base/result.h"
+
+namespace rota::sys {
+
+struct ProcStat {
+  pid_t pid = 0;
+  char state = '?';              // field 3: R S D Z T ...
+  pid_t parent = 0;              // field 4
+  pid_t group = 0;               // field 5
+  std::uint64_t start_time = 0;  // field 22, clock ticks since boot: with the pid, an identity
+};
+// The text of /proc/PID/stat; the name in parentheses may itself hold spaces and parentheses.
+std::optional<ProcStat> parse_proc_stat(std::string_view text);
+std::optional<ProcStat> read_proc_stat(pid_t pid);
+
+// Is any process but `leader`, zombies not counted, in this process group? Reads /proc without allocation.
+bool group_has_others(pid_t group, pid_t leader);
+// All members of a process group, zombies included.
+std::vector<pid_t> group_members(pid_t group);
+
+// Children of this thread: /proc/thread-self/children; without that file (no CONFIG_PROC_CHILDREN), a walk of /proc.
+std::vector<pid_t> own_children();
+
+// Resident memory of a process in bytes; 0 when it is gone.
+std::uint64_t resident_bytes(pid_t pid);
+
+}  // namespace rota::sys
