@@ -30,6 +30,7 @@ enum class KeeperMessage : std::uint16_t {
   hello = 1,
   // supervisor -> keeper
   spawn, signal, acknowledge_exit, bind, shelve, unshelve, save_state, proxy_recipe, proxy_state, notify, list, shutdown, pong,
+  kill_proxy,
   // keeper -> supervisor
   ping, spawned, exec_failed, exited, bound, listed, list_end, shelved, saved_state, signalled, proxy_started, proxy_exited,
   // keeper -> proxy
@@ -138,6 +139,14 @@ struct ShutDown {
   static constexpr auto kType = KeeperMessage::shutdown;
   std::int32_t exit_code = 0;
   template <class A, class S> static void fields(A& a, S& s) { a(s.exit_code); }
+};
+
+// The proxy with this epoch has been silent for kSilenceMax: KILL it (its exit follows and the next one starts as after any
+// crash). Ignored when that proxy is gone.
+struct KillProxy {
+  static constexpr auto kType = KeeperMessage::kill_proxy;
+  std::uint64_t epoch = 0;
+  template <class A, class S> static void fields(A& a, S& s) { a(s.epoch); }
 };
 
 // The keeper asks every kPingInterval; a supervisor silent for kSilenceMax is killed and started again.
