@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "rota/base/intrusive_list.h"
 #include "rota/base/units.h"
 
 struct uv_loop_s;
@@ -16,6 +17,15 @@ namespace rota::uv {
 class Retirable {
  public:
   virtual ~Retirable() = default;
+};
+
+// Work to be done from the loop's top level, once, in this turn: what must not run inside the callback that found it.
+class Deferred : public ListLink {
+ public:
+  virtual void run_deferred() = 0;
+
+ protected:
+  ~Deferred() = default;
 };
 
 class Loop {
@@ -37,10 +47,13 @@ class Loop {
   // Frees the object from the loop's top level, when no method of it can be on the stack. Its owner has made it silent already.
   void retire(std::unique_ptr<Retirable> object);
 
+  // Calls work.run_deferred() from the loop's top level. Already waiting: nothing changes. A destroyed Deferred is forgotten.
+  void defer(Deferred& work);
+
   uv_loop_s* raw() { return loop_.get(); }
 
  private:
-  struct Parts;  // the check and idle handles behind retire()
+  struct Parts;  // the check and idle handles behind retire() and defer()
   std::string label_;
   std::unique_ptr<uv_loop_s> loop_;
   std::unique_ptr<char[]> scratch_;

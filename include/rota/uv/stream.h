@@ -17,6 +17,9 @@ struct uv_stream_s;
 
 namespace rota::uv {
 
+template <>
+void CloseLater<uv_stream_s>::operator()(uv_stream_s* raw) const noexcept;  // a uv_tcp_t or a uv_pipe_t
+
 class Stream;
 // The listener may destroy or retire the stream's owner inside any of these only by Loop::retire(); destroying the Stream itself
 // inside its own callback is allowed (the callback is the last thing that touches it).
@@ -77,6 +80,7 @@ class Stream {
   int fd_;
   bool reading_ = false;
   bool was_congested_ = false;
+  bool failed_ = false;  // on_error was called for a write
   bool shut_down_wanted_ = false;
   std::size_t queued_ = 0;
   std::uint64_t accepted_ = 0;
