@@ -1,0 +1,74 @@
+"""Processes as /proc shows them: who descends from whom, who is left, who is a zombie."""
+import os
+
+
+class Process:
+    def __init__(self, pid, start, parent, state, command):
+        self.pid, self.start, self.parent, self.state, self.command = pid, start, parent, state, command
+
+    @property
+    def key(self):
+        return self.pid, self.start  # a pid alone is reused
+
+    def __repr__(self):
+        return f"{self.pid} {self.state} {self.command!r}"
+
+
+def read(pid):
+    """The process, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            raw = file.read().decode("latin-1")
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    fields = raw.rsplit(")", 1)[1].split()
+    return Process(int(pid), int(fields[19]), int(fields[1]), fields[0], command or raw.split("(", 1)[1].rsplit(")", 1)[0])
+
+
+def every():
+    return [p for p in (read(pid) for pid in os.listdir("/proc") if pid.isdigit()) if p is not None]
+
+
+def tree(root):
+    """The process and its descendants."""
+    processes = every()
+    found, todo = [], {root}
+    while todo:
+        level = [p for p in processes if p.pid in todo and p not in found]
+        found += level
+        pids = {p.pid for p in level}
+        todo = {p.pid for p in processes if p.parent in pids}
+    return found
+
+
+def marked(mark):
+    """Every process whose environment or command line contains the mark."""
+    found = []
+    for process in every():
+        try:
+            with open(f"/proc/{process.pid}/environ", "rb") as file:
+                environment = file.read()
+        except OSError:
+            environment = b""
+        if mark.encode() in environment or mark in process.command:
+            found.append(process)
+    return [p for p in found if p.pid != os.getpid()]
+
+
+def memory(pid, field="VmRSS"):
+    """A field of /proc/PID/status in bytes (VmRSS: resident now, VmHWM: at most)."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def status_field(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith(field + ":"):
+                return line.split(":", 1)[1].strip()
+    return None
