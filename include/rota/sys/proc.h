@@ -32,6 +32,7 @@ bool group_has_others(pid_t group, pid_t leader);
 std::vector<pid_t> group_members(pid_t group);
 
 // Children of this thread: /proc/thread-self/children; without that file (no CONFIG_PROC_CHILDREN), a walk of /proc.
+// Children that end meanwhile may make it skip others: look again.
 std::vector<pid_t> own_children();
 
 // Resident memory of a process in bytes; 0 when it is gone.

@@ -29,7 +29,8 @@ Result<void> send_signal_to(int pidfd, int number);
 
 // A child's end, by pidfd. Empty: it still runs. `reap` false leaves the zombie (WNOWAIT). status as wait(2) gives it.
 Result<std::optional<int>> child_status(int pidfd, bool reap);
-// The next dead child of any kind, left unreaped (WNOWAIT). Empty: none is dead, or there is no child.
+// A dead child of any kind, left unreaped (WNOWAIT); the same one until it is reaped. Empty: none is dead, or there is
+// no child.
 std::optional<pid_t> peek_dead_child();
 // Reaps exactly this child if it is dead. Empty: it is not.
 std::optional<int> reap_child(pid_t pid);

@@ -80,6 +80,9 @@ Listen bind_only(const SocketAddress& address, const ListenOptions& options);
 // moment: single thread.
 Listen listen_unix(const std::string& path, std::uint32_t mode, int backlog = 4096);
 
+// The most fds that send_packet() and receive_packet() carry (the kernel's own limit is 253).
+inline constexpr std::size_t kPacketFdsMax = 64;
+
 // A connected SOCK_SEQPACKET pair.
 Result<std::pair<UniqueFd, UniqueFd>> packet_pair(int buffer_bytes);
 
@@ -104,7 +107,7 @@ struct PeerCredentials {
 };
 Result<PeerCredentials> peer_credentials(int fd);
 
-// One datagram to a Unix socket ("/path" or "@abstract"), as sd_notify(3) does; fds optional.
+// One datagram to a Unix socket ("/path" or "@abstract"), as sd_notify(3) does.
 Result<void> send_datagram(std::string_view path, std::string_view bytes);
 
 // Fails only for a bad fd.
