@@ -1,0 +1,85 @@
+"""What a worker is told of the client, and what it must not be told."""
+import os
+
+import rota_testing
+from rota_testing import RotaCase
+from wire import Client, Head
+
+
+class Forwarding(RotaCase):
+    def setUp(self):
+        self.daemon = self.serve({"web": self.scripted(1)})
+        self.daemon.wait_workers(1)
+
+    def head(self, *fields, host="shop.example"):
+        """The head the worker got for a GET with these fields."""
+        with self.daemon.client() as client:
+            response = client.request("GET", "/head", fields, host=host)
+        self.assertEqual(response.status, 200)
+        return Head(response.body)
+
+    def test_the_client_is_named(self):
+        head = self.head()
+        self.assertEqual(head.all("x-forwarded-for"), ["127.0.0.1"])
+        self.assertEqual(head.all("x-forwarded-proto"), ["http"])
+        self.assertEqual(head.all("x-forwarded-host"), ["shop.example"])
+        self.assertEqual(head.all("host"), ["shop.example"])
+
+    def test_what_an_untrusted_client_claims_is_replaced(self):
+        head = self.head("X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example",
+                         "Forwarded: for=6.6.6.6")
+        self.assertEqual(head.all("x-forwarded-for"), ["127.0.0.1"])
+        self.assertEqual(head.all("x-forwarded-proto"), ["http"])
+        self.assertEqual(head.all("x-forwarded-host"), ["shop.example"])
+        self.assertNotIn("6.6.6.6", " ".join(head.all("forwarded")))
+
+    def test_underscores_do_not_forge_a_field(self):
+        head = self.head("X_Forwarded_For: 6.6.6.6")
+        self.assertNotIn("6.6.6.6", " ".join(v for n, v in head.fields if n.replace("_", "-") == "x-forwarded-for"))
+
+    def test_via_names_every_hop(self):
+        self.assertEqual(len(self.head().tokens("via")), 1)
+        via = self.head("Via: 1.0 fred").tokens("via")
+        self.assertEqual(via[0], "1.0 fred")
+        self.assertTrue(via[1].startswith("1.1 "), via)
+
+    def test_connection_fields_end_here(self):
+        head = self.head("Connection: X-Secret, keep-alive", "X-Secret: 1", "Keep-Alive: timeout=9", "TE: gzip",
+                         "Proxy-Connection: keep-alive")
+        for name in ("x-secret", "keep-alive", "te", "proxy-connection"):
+            self.assertEqual(head.all(name), [], name)
+
+    def test_nominating_a_field_of_the_proxy_does_not_remove_it(self):
+        head = self.head("Connection: X-Forwarded-For, Host, close")
+        self.assertEqual(head.all("x-forwarded-for"), ["127.0.0.1"])
+        self.assertEqual(head.all("host"), ["shop.example"])
+
+    def test_other_fields_pass_in_order(self):
+        fields = ["Accept: a", "X-One: 1", "Accept: b", "Cookie: a=b; c=d", "Authorization: Basic eDp5", "X-Utf8: \xe9"]
+        head = self.head(*fields)
+        wanted = [(n.lower(), v) for n, _, v in (f.partition(": ") for f in fields)]
+        self.assertEqual([f for f in head.fields if f in wanted], wanted)
+
+    def test_a_unix_client_has_no_address_to_name(self):
+        path = str(self.folder / "front.sock")
+        daemon = self.start(self.write_config({"web": self.scripted(1)}, "second.yaml", listen=f"unix:{path}",
+                                              runtime_dir=str(self.folder / "run2")))
+        daemon.wait_log("listening on unix:")
+        with Client(path) as client:
+            response = client.get("/head")
+        self.assertEqual(response.status, 200)
+        self.assertLessEqual(len(Head(response.body).all("x-forwarded-for")), 1)
+        daemon.signal(15)
+        self.assertEqual(daemon.wait(), 0)
+        daemon.assert_nothing_left(self.folder / "run2")
+        self.assertFalse(os.path.exists(path))
+
+    def test_the_response_passes_unchanged_but_for_its_framing(self):
+        with self.daemon.client() as client:
+            response = client.request("POST", "/echo", body=b"x")
+        self.assertEqual(response.get("x-received"), "length")
+        self.assertEqual(response.head.all("keep-alive"), [])
+
+
+if __name__ == "__main__":
+    rota_testing.main()
