@@ -1,0 +1,33 @@
+// What is decided for an app as a whole, from the lives of its workers: who may start, who may be taken out of
+// rotation, whether the first start has failed. Pure, like lifecycle.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "rota/supervisor/lifecycle.h"
+
+namespace rota::supervisor {
+
+using Lives = std::vector<const Lifecycle*>;  // by slot
+
+// Workers that may be STARTING at once: the CPUs rota may use, at least two.
+inline constexpr std::uint32_t kStartParallelMin = 2;
+std::uint32_t start_parallel(std::uint32_t cpus);
+
+// The slots that may start their worker now, in slot order.
+std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel);
+
+// True when taking slot `which` out of rotation leaves a worker that is in rotation and passes its checks. So the last
+// one is never ejected, and when all fail together (a dependency is down) all stay.
+bool may_eject(const Lives& lives, std::size_t which);
+
+std::size_t count_ready(const Lives& lives);
+
+// The first start of an app: undecided until a worker is ready, or none has become ready for too long.
+inline constexpr std::uint32_t kBootAttempts = 3;
+enum class BootVerdict : std::uint8_t { undecided, ready, failed };
+BootVerdict judge_boot(const Lives& lives, TimePoint started, Duration start_timeout, TimePoint now);
+
+}  // namespace rota::supervisor

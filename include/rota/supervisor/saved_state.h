@@ -1,0 +1,84 @@
+// What the next supervisor must know to go on with the workers of this one: kept by the keeper as a bulk, written
+// before every spawn and after every change of a phase. Only what cannot be had from the configuration or from the
+// keeper's list.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rota/config/config.h"
+#include "rota/supervisor/lifecycle.h"
+
+namespace rota::supervisor {
+
+inline constexpr std::uint32_t kSavedStateVersion = 1;  // first in the bulk; another one is not read at all
+
+struct SavedWorker {
+  std::uint32_t slot = 0;
+  std::uint64_t spawn_id = 0;  // 0: no process
+  std::uint64_t sequence = 0;  // the last one used in a socket path of this slot
+  bool in_rotation = false;
+  bool was_ready = false;
+  std::int64_t started_ns = 0;  // CLOCK_MONOTONIC, which outlives the process
+  std::int64_t ready_ns = 0;
+  std::uint32_t failures = 0;
+  std::uint64_t restarts = 0;
+  std::string trouble;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.slot);
+    a(s.spawn_id);
+    a(s.sequence);
+    a(s.in_rotation);
+    a(s.was_ready);
+    a(s.started_ns);
+    a(s.ready_ns);
+    a(s.failures);
+    a(s.restarts);
+    a(s.trouble);
+  }
+};
+struct SavedApp {
+  std::string name;
+  std::uint64_t config_hash = 0;  // of what its workers were started with
+  std::uint64_t generation = 1;
+  bool boot_over = false;  // its first start has been judged
+  std::vector<SavedWorker> workers;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.name);
+    a(s.config_hash);
+    a(s.generation);
+    a(s.boot_over);
+    a(s.workers);
+  }
+};
+struct SavedState {
+  std::uint32_t version = kSavedStateVersion;
+  std::uint64_t next_id = 1;  // of spawns and servers: never used before
+  std::vector<SavedApp> apps;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.version);
+    a(s.next_id);
+    a(s.apps);
+  }
+
+  const SavedApp* find(std::string_view name) const;
+};
+
+std::string encode_state(const SavedState& state);
+// Empty: another version, or damaged. Then every process found is a stranger.
+std::optional<SavedState> decode_state(std::string_view bytes);
+
+// Changes when a worker started now would differ from one started before.
+std::uint64_t config_hash(const config::App& app);
+
+SavedWorker save_worker(std::uint32_t slot, std::uint64_t spawn_id, std::uint64_t sequence, const Lifecycle& life);
+// The process as Adopted wants it.
+Process restore_process(const SavedWorker& worker, int pid);
+
+}  // namespace rota::supervisor

@@ -1,0 +1,48 @@
+#include "rota/supervisor/app_policy.h"
+
+#include <algorithm>
+
+namespace rota::supervisor {
+
+namespace {
+
+bool is_starting(const Lifecycle& life) { return std::holds_alternative<Starting>(life.state); }
+bool is_ready(const Lifecycle& life) { return std::holds_alternative<Ready>(life.state); }
+
+}  // namespace
+
+std::uint32_t start_parallel(std::uint32_t cpus) { return std::max(kStartParallelMin, cpus); }
+
+std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel) {
+  std::vector<std::size_t> picked;
+  auto busy =
+      static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [](auto* l) { return is_starting(*l); }));
+  for (std::size_t i = 0; i < lives.size() && busy + picked.size() < parallel; i++) {
+    if (waits_for_permit(*lives[i])) picked.push_back(i);
+  }
+  return picked;
+}
+
+bool may_eject(const Lives& lives, std::size_t which) {
+  for (std::size_t i = 0; i < lives.size(); i++) {
+    const auto* ready = std::get_if<Ready>(&lives[i]->state);
+    if (i != which && ready != nullptr && ready->failed_checks == 0) return true;
+  }
+  return false;
+}
+
+std::size_t count_ready(const Lives& lives) {
+  return static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [](auto* l) { return is_ready(*l); }));
+}
+
+BootVerdict judge_boot(const Lives& lives, TimePoint started, Duration start_timeout, TimePoint now) {
+  for (const auto* life : lives) {
+    const Process* process = process_of(*life);
+    if (process != nullptr && process->ready_at) return BootVerdict::ready;
+  }
+  if (now >= started + start_timeout) return BootVerdict::failed;
+  bool all_failed = std::all_of(lives.begin(), lives.end(), [](auto* l) { return l->failures >= kBootAttempts; });
+  return all_failed ? BootVerdict::failed : BootVerdict::undecided;
+}
+
+}  // namespace rota::supervisor

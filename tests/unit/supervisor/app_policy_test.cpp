@@ -1,0 +1,62 @@
+#include "rota/supervisor/app_policy.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "rota/base/clock.h"
+
+using namespace rota;
+using namespace rota::supervisor;
+
+namespace {
+
+Lives pointers(const std::vector<Lifecycle>& lives) {
+  Lives out;
+  for (const Lifecycle& life : lives) out.push_back(&life);
+  return out;
+}
+Lifecycle in(State state, std::uint32_t failures = 0) {
+  Lifecycle life;
+  life.state = std::move(state);
+  life.failures = failures;
+  return life;
+}
+
+}  // namespace
+
+TEST_CASE("at most start_parallel workers start at once, in slot order") {
+  std::vector<Lifecycle> lives;
+  for (int i = 0; i < 5; i++) lives.push_back(in(Backoff{{}, true}));
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{0, 1});
+  lives[0] = in(Starting{});
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{1});
+  lives[1] = in(Starting{});
+  REQUIRE(pick_starts(pointers(lives), 2).empty());
+  lives[0] = in(Ready{});
+  lives[2] = in(Backoff{{}, false});
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{3});
+  REQUIRE(start_parallel(1) == 2);
+  REQUIRE(start_parallel(16) == 16);
+}
+
+TEST_CASE("a worker is ejected only while another one passes its checks") {
+  std::vector<Lifecycle> lives = {in(Ready{{}, 3, false}), in(Ready{{}, 2, false}), in(Unhealthy{}), in(Starting{})};
+  REQUIRE_FALSE(may_eject(pointers(lives), 0));
+  REQUIRE_FALSE(may_eject(pointers(lives), 1));
+  lives[1] = in(Ready{});
+  REQUIRE(may_eject(pointers(lives), 0));
+  REQUIRE_FALSE(may_eject(pointers(lives), 1));
+  REQUIRE(count_ready(pointers(lives)) == 2);
+}
+
+TEST_CASE("a first start succeeds with one ready worker and fails by time or by attempts of all") {
+  FakeClock clock;
+  TimePoint start = clock.now();
+  std::vector<Lifecycle> lives = {in(Backoff{}, 3), in(Starting{}, 2)};
+  REQUIRE(judge_boot(pointers(lives), start, 60s, start + 1s) == BootVerdict::undecided);
+  lives[1].failures = 3;
+  REQUIRE(judge_boot(pointers(lives), start, 60s, start + 1s) == BootVerdict::failed);
+  lives[1] = in(Starting{});
+  REQUIRE(judge_boot(pointers(lives), start, 60s, start + 60s) == BootVerdict::failed);
+  lives[1] = in(Ready{Process{1, start, start + 1s, ""}, 0, false});
+  REQUIRE(judge_boot(pointers(lives), start, 60s, start + 90s) == BootVerdict::ready);
+}

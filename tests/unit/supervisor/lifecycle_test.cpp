@@ -1,0 +1,458 @@
+// The life of a worker as tables: no process, no loop, no sleep.
+#include "rota/supervisor/lifecycle.h"
+
+#include <signal.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <map>
+
+#include "rota/base/clock.h"
+
+using namespace rota;
+using namespace rota::supervisor;
+
+namespace {
+
+// A slot with a fake clock and the policy's defaults.
+struct Rig {
+  FakeClock clock;
+  Policy policy;
+  Surroundings around;
+  Lifecycle life;
+
+  Actions on(const Event& event) { return step(life, policy, around, event, clock.now()); }
+  Actions after(Duration wait, const Event& event) {
+    clock.advance(wait);
+    return on(event);
+  }
+  template <class T>
+  bool is() const {
+    return std::holds_alternative<T>(life.state);
+  }
+  // Moves the clock to the deadline and tells it.
+  Actions expire() {
+    auto deadline = deadline_of(life);
+    REQUIRE(deadline);
+    if (*deadline > clock.now()) clock.advance(std::chrono::duration_cast<Duration>(*deadline - clock.now()));
+    return on(Deadline{});
+  }
+  void start(int pid = 100) {
+    if (is<Stopped>()) on(WantedChanged{});
+    if (!waits_for_permit(life)) expire();
+    REQUIRE(on(Permit{}).spawn);
+    on(Spawned{pid});
+    REQUIRE(is<Starting>());
+  }
+  void make_ready(int pid = 100) {
+    start(pid);
+    on(CheckPassed{});
+    REQUIRE(is<Ready>());
+  }
+  Actions want_stopped() {
+    around.desired.run = false;
+    return on(WantedChanged{});
+  }
+  Duration backoff() const {
+    const auto* state = std::get_if<Backoff>(&life.state);
+    REQUIRE(state != nullptr);
+    return std::chrono::duration_cast<Duration>(state->until - clock.now());
+  }
+};
+
+int exit_status(int code) { return code << 8; }
+
+bool says(const Actions& actions, const std::string& words) {
+  for (const Note& note : actions.notes) {
+    if (note.text.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a worker starts, proves itself and takes part") {
+  Rig rig;
+  REQUIRE(rig.is<Stopped>());
+  rig.on(WantedChanged{});
+  REQUIRE(waits_for_permit(rig.life));
+  REQUIRE_FALSE(deadline_of(rig.life));
+  Actions spawn = rig.on(Permit{});
+  REQUIRE(spawn.spawn);
+  REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::waiting);
+  REQUIRE(checks_of(rig.life) == Checks::readiness);
+  REQUIRE(says(rig.on(Spawned{123}), "started (pid 123)"));
+  REQUIRE(says(rig.after(153ms, CheckPassed{}), "ready after 153 ms"));
+  REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::ready);
+  REQUIRE(checks_of(rig.life) == Checks::health);
+  REQUIRE_FALSE(deadline_of(rig.life));
+}
+
+TEST_CASE("a worker that was ready for ten seconds is replaced at once") {
+  Rig rig;
+  rig.make_ready();
+  Actions actions = rig.after(12s, Exited{SIGKILL});
+  REQUIRE(says(actions, "exited: signal 9 (KILL) after 12 s; restarting now"));
+  REQUIRE(actions.process_gone);
+  REQUIRE_FALSE(actions.notes.back().quote_stderr);
+  REQUIRE(waits_for_permit(rig.life));
+  REQUIRE_FALSE(phase_of(rig.life));
+  REQUIRE(rig.life.restarts == 1);
+  REQUIRE(rig.life.failures == 0);
+}
+
+TEST_CASE("a restart storm slows down to the longest delay and never ends") {
+  Rig rig;
+  const std::vector<Duration> expected = {250ms, 500ms, 1s, 2s, 4s, 8s, 16s, 30s, 30s, 30s};
+  std::uint32_t count = 0;
+  for (Duration delay : expected) {
+    rig.start();
+    Actions actions = rig.after(80ms, Exited{exit_status(1)});
+    count++;
+    INFO("life " << count);
+    REQUIRE(rig.backoff() == delay);
+    REQUIRE(says(actions, "exited: exit code 1 after 80 ms, before it was ready"));
+    REQUIRE(actions.notes.back().quote_stderr);
+    REQUIRE(crash_looping(rig.life) == (count >= kCrashLoopAfter));
+  }
+  for (int i = 0; i < 1000; i++) {
+    rig.start();
+    rig.on(Exited{exit_status(1)});
+    REQUIRE(rig.backoff() == 30s);
+  }
+  // What it waited for is there again: one good life ends the loop.
+  rig.make_ready();
+  rig.after(61s, Exited{exit_status(1)});
+  REQUIRE(waits_for_permit(rig.life));
+  REQUIRE_FALSE(crash_looping(rig.life));
+}
+
+TEST_CASE("the delay is spread by a fifth either way") {
+  config::Restart restart;
+  REQUIRE(restart_delay(restart, 1, 0.0) == 200ms);
+  REQUIRE(restart_delay(restart, 1, 0.5) == 250ms);
+  REQUIRE(restart_delay(restart, 1, 1.0) == 300ms);
+  REQUIRE(restart_delay(restart, 4'000'000'000U, 0.5) == 30s);
+  restart.delay = 0ms;
+  REQUIRE(restart_delay(restart, 4'000'000'000U, 1.0) == 0ms);
+  restart.delay = 10s;
+  restart.max_delay = 1s;
+  REQUIRE(restart_delay(restart, 1, 0.5) == 1s);
+}
+
+TEST_CASE("a flapping worker is throttled although it becomes ready each time") {
+  Rig rig;
+  for (std::uint32_t i = 1; i <= kCrashLoopAfter; i++) {
+    rig.make_ready();
+    Actions actions = rig.after(2s, Exited{SIGSEGV});
+    REQUIRE(rig.life.failures == i);
+    REQUIRE(rig.backoff() > 0ms);
+    if (i == kCrashLoopAfter) REQUIRE(actions.notes.back().level == log::Level::error);
+  }
+  REQUIRE(crash_looping(rig.life));
+  // Long enough to be replaced at once, too short to be forgiven.
+  rig.make_ready();
+  rig.after(30s, Exited{SIGSEGV});
+  REQUIRE(waits_for_permit(rig.life));
+  REQUIRE(rig.life.failures == kCrashLoopAfter);
+  rig.make_ready();
+  rig.after(60s, Exited{SIGSEGV});
+  REQUIRE(rig.life.failures == 0);
+}
+
+TEST_CASE("a stop drains, signals the leader once, waits and kills the group") {
+  Rig rig;
+  rig.make_ready();
+  Actions stop = rig.want_stopped();
+  REQUIRE(stop.kills.empty());
+  REQUIRE(rig.is<Draining>());
+  REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::draining);
+  SECTION("drained by the proxy") {
+    Actions drained = rig.after(2s, Drained{});
+    REQUIRE(drained.kills.size() == 1);
+    REQUIRE(drained.kills[0].number == SIGTERM);
+    REQUIRE_FALSE(drained.kills[0].group);
+    REQUIRE(rig.on(Drained{}).kills.empty());
+    REQUIRE(rig.on(WantedChanged{}).kills.empty());
+    Actions ended = rig.after(120ms, Exited{exit_status(0)});
+    REQUIRE(ended.process_gone);
+    REQUIRE(rig.is<Stopped>());
+    REQUIRE(rig.life.restarts == 0);
+  }
+  SECTION("requests that do not end") {
+    TimePoint before = rig.clock.now();
+    Actions given_up = rig.expire();
+    REQUIRE(rig.clock.now() - before == 30s);
+    REQUIRE(given_up.kills.size() == 1);
+    Actions killed = rig.expire();
+    REQUIRE(rig.clock.now() - before == 40s);
+    REQUIRE(killed.kills.size() == 1);
+    REQUIRE(killed.kills[0].number == SIGKILL);
+    REQUIRE(killed.kills[0].group);
+    REQUIRE(rig.is<Killing>());
+    REQUIRE(says(rig.expire(), "still there 10 s after SIGKILL"));
+    REQUIRE(rig.is<Killing>());
+    rig.on(Exited{SIGKILL});
+    REQUIRE(rig.is<Stopped>());
+  }
+  SECTION("death during the drain is the end that was wanted") {
+    Actions ended = rig.on(Exited{SIGSEGV});
+    REQUIRE(rig.is<Stopped>());
+    REQUIRE(ended.notes.back().level == log::Level::warning);
+  }
+  SECTION("wanted again before it is gone") {
+    rig.around.desired.run = true;
+    REQUIRE(rig.on(WantedChanged{}).kills.empty());
+    REQUIRE(rig.on(Drained{}).kills.size() == 1);
+    rig.on(Exited{SIGTERM});
+    REQUIRE(waits_for_permit(rig.life));
+    REQUIRE(rig.life.failures == 0);
+  }
+  SECTION("the end of all things comes nearer while it drains") {
+    rig.around.desired.drain = false;
+    rig.around.desired.kill_by = rig.clock.now() + 2s;
+    REQUIRE(rig.on(WantedChanged{}).kills.at(0).number == SIGTERM);
+    REQUIRE(deadline_of(rig.life) == rig.clock.now() + 2s);
+    rig.around.desired.kill_by = rig.clock.now();
+    REQUIRE(rig.on(WantedChanged{}).kills.at(0).number == SIGKILL);
+  }
+}
+
+TEST_CASE("a stop finds a worker in any state") {
+  Rig rig;
+  SECTION("waiting") {
+    rig.on(WantedChanged{});
+    rig.want_stopped();
+    REQUIRE(rig.is<Stopped>());
+    REQUIRE_FALSE(rig.on(Permit{}).spawn);
+  }
+  SECTION("starting, before the process is confirmed") {
+    rig.on(WantedChanged{});
+    rig.on(Permit{});
+    REQUIRE(rig.want_stopped().kills.size() == 1);
+    rig.on(Spawned{7});
+    REQUIRE(process_of(rig.life)->pid == 7);
+    REQUIRE(rig.on(CheckPassed{}).notes.empty());
+    rig.on(Exited{SIGTERM});
+    REQUIRE(rig.is<Stopped>());
+  }
+  SECTION("unhealthy: what is in flight still ends") {
+    rig.make_ready();
+    rig.on(CheckFailed{CheckFailure::gone, "nothing listens"});
+    REQUIRE(rig.is<Unhealthy>());
+    rig.want_stopped();
+    REQUIRE(rig.is<Draining>());
+  }
+  SECTION("without a drain") {
+    rig.make_ready();
+    rig.around.desired.drain = false;
+    REQUIRE(rig.want_stopped().kills.size() == 1);
+    REQUIRE(rig.is<Stopping>());
+  }
+}
+
+TEST_CASE("a program that cannot be executed is a short life with its reason") {
+  Rig rig;
+  SECTION("the trampoline ran: its exit decides") {
+    rig.start();
+    REQUIRE(rig.on(ExecFailed{"exec node: No such file or directory"}).notes.empty());
+    Actions actions = rig.on(Exited{exit_status(127)});
+    REQUIRE(
+        says(actions, "did not start: exec node: No such file or directory (exit code 127); trying again in 250 ms"));
+  }
+  SECTION("fork failed: nothing else will come") {
+    rig.on(WantedChanged{});
+    rig.on(Permit{});
+    Actions actions = rig.on(ExecFailed{"fork: Resource temporarily unavailable"});
+    REQUIRE(actions.process_gone);
+    REQUIRE(says(actions, "did not start: fork: Resource temporarily unavailable; trying again"));
+  }
+  REQUIRE(rig.backoff() == 250ms);
+  REQUIRE_FALSE(rig.life.trouble.empty());
+  // The next life is judged by what happens in it.
+  rig.start();
+  REQUIRE(says(rig.on(Exited{exit_status(3)}), "exited: exit code 3 after 0 ms, before it was ready"));
+}
+
+TEST_CASE("a worker that is not ready in time is stopped and counted") {
+  Rig rig;
+  rig.start();
+  TimePoint before = rig.clock.now();
+  rig.on(CheckFailed{CheckFailure::status, "GET /healthz answers 503"});
+  Actions late = rig.expire();
+  REQUIRE(rig.clock.now() - before == 60s);
+  REQUIRE(late.explain_not_listening);
+  REQUIRE(late.kills.size() == 1);
+  REQUIRE(rig.is<Stopping>());
+  rig.expire();
+  REQUIRE(rig.is<Killing>());
+  REQUIRE(says(rig.on(Exited{SIGKILL}),
+               "did not start: it was not ready within 60 s: GET /healthz answers 503 (signal 9 (KILL))"));
+  REQUIRE(rig.life.failures == 1);
+  REQUIRE(rig.is<Backoff>());
+}
+
+TEST_CASE("checks that fail take a worker out of rotation and back") {
+  Rig rig;
+  rig.policy.healthy_after = 2;
+  rig.around.may_eject = true;
+  rig.make_ready();
+  CheckFailed failed{CheckFailure::timeout, "GET /healthz: no answer within 2 s"};
+  rig.on(failed);
+  rig.on(failed);
+  rig.on(CheckPassed{});
+  rig.on(failed);
+  rig.on(failed);
+  REQUIRE(rig.is<Ready>());
+  REQUIRE(says(rig.on(failed), "out of rotation: GET /healthz: no answer within 2 s"));
+  REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::waiting);
+  rig.on(CheckPassed{});
+  rig.on(failed);
+  rig.on(CheckPassed{});
+  REQUIRE(rig.is<Unhealthy>());
+  rig.on(CheckPassed{});
+  REQUIRE(rig.is<Ready>());
+}
+
+TEST_CASE("the last worker that answers is never ejected, and that is said once") {
+  Rig rig;
+  rig.make_ready();
+  CheckFailed failed{CheckFailure::status, "GET /healthz answers 503"};
+  int said = 0;
+  for (int i = 0; i < 10; i++) said += says(rig.on(failed), "it stays in rotation") ? 1 : 0;
+  REQUIRE(said == 1);
+  REQUIRE(rig.is<Ready>());
+  // Another one is well again: the next failure ejects.
+  rig.around.may_eject = true;
+  rig.on(failed);
+  REQUIRE(rig.is<Unhealthy>());
+}
+
+TEST_CASE("a proxy that cannot connect has the worker checked at once, and a socket nobody listens on ejects it") {
+  Rig rig;
+  rig.make_ready();
+  REQUIRE(rig.on(ConnectFailed{}).check_now);
+  rig.on(CheckFailed{CheckFailure::gone, "nothing listens on its socket"});
+  REQUIRE(rig.is<Unhealthy>());
+  REQUIRE_FALSE(rig.on(ConnectFailed{}).check_now);
+}
+
+TEST_CASE("an adopted worker keeps its place and is checked") {
+  Rig rig;
+  Process process{55, rig.clock.now() - 30s, rig.clock.now() - 29s, ""};
+  SECTION("in rotation") {
+    REQUIRE(rig.on(Adopted{process, true}).check_now);
+    REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::ready);
+    rig.on(Exited{SIGKILL});
+    REQUIRE(waits_for_permit(rig.life));
+  }
+  SECTION("still starting: its time goes on from its own start") {
+    process.ready_at.reset();
+    rig.on(Adopted{process, false});
+    REQUIRE(deadline_of(rig.life) == rig.clock.now() + 30s);
+  }
+  SECTION("vanished without a record: started again without blame") {
+    rig.on(Adopted{process, true});
+    REQUIRE(rig.on(Vanished{}).process_gone);
+    REQUIRE(waits_for_permit(rig.life));
+    REQUIRE(rig.life.failures == 0);
+  }
+}
+
+TEST_CASE("every event in every state is survived and leaves a state that can go on") {
+  std::vector<std::pair<std::string, Rig>> states;
+  auto add = [&](const std::string& name, auto prepare) {
+    Rig rig;
+    prepare(rig);
+    states.emplace_back(name, rig);
+  };
+  add("stopped", [](Rig&) {});
+  add("due", [](Rig& r) { r.on(WantedChanged{}); });
+  add("backoff", [](Rig& r) {
+    r.start();
+    r.on(Exited{0});
+  });
+  add("unconfirmed", [](Rig& r) {
+    r.on(WantedChanged{});
+    r.on(Permit{});
+  });
+  add("starting", [](Rig& r) { r.start(); });
+  add("ready", [](Rig& r) { r.make_ready(); });
+  add("unhealthy", [](Rig& r) {
+    r.make_ready();
+    r.on(CheckFailed{CheckFailure::gone, ""});
+  });
+  add("draining", [](Rig& r) {
+    r.make_ready();
+    r.want_stopped();
+  });
+  add("stopping", [](Rig& r) {
+    r.make_ready();
+    r.want_stopped();
+    r.on(Drained{});
+  });
+  add("late", [](Rig& r) {
+    r.start();
+    r.expire();
+  });
+  add("killing", [](Rig& r) {
+    r.make_ready();
+    r.want_stopped();
+    r.on(Drained{});
+    r.expire();
+  });
+
+  const std::vector<Event> events = {WantedChanged{},
+                                     Permit{},
+                                     Spawned{9},
+                                     ExecFailed{"exec"},
+                                     Exited{SIGKILL},
+                                     CheckPassed{},
+                                     CheckFailed{CheckFailure::gone, ""},
+                                     CheckFailed{CheckFailure::timeout, ""},
+                                     ConnectFailed{},
+                                     Drained{},
+                                     Deadline{},
+                                     Adopted{},
+                                     Vanished{}};
+  for (const auto& [name, prepared] : states) {
+    for (std::size_t first = 0; first < events.size(); first++) {
+      for (std::size_t second = 0; second < events.size(); second++) {
+        for (int mode = 0; mode < 4; mode++) {
+          Rig rig = prepared;
+          rig.around.may_eject = (mode & 1) != 0;
+          if ((mode & 2) != 0) {
+            rig.around.desired.run = !rig.around.desired.run;
+          }
+          INFO(name << " with events " << first << ", " << second << " in mode " << mode);
+          for (const Event& event : {events[first], events[second]}) {
+            bool had_process = process_of(rig.life) != nullptr;
+            Actions actions = rig.after(1ms, event);
+            // What holds whatever happens:
+            REQUIRE(actions.process_gone == (had_process && process_of(rig.life) == nullptr));
+            REQUIRE(actions.spawn == (!had_process && std::holds_alternative<Permit>(event) && rig.is<Starting>()));
+            REQUIRE((actions.kills.empty() || had_process));
+            REQUIRE(phase_of(rig.life).has_value() == (process_of(rig.life) != nullptr));
+            if (checks_of(rig.life) != Checks::none) REQUIRE(process_of(rig.life) != nullptr);
+          }
+          // Nothing is stuck: told that it is wanted (or not) and that its process died, it starts (or rests).
+          if (process_of(rig.life) != nullptr) rig.on(Exited{0});
+          rig.on(WantedChanged{});
+          if (rig.around.desired.run) {
+            if (!waits_for_permit(rig.life)) rig.expire();
+            REQUIRE(rig.on(Permit{}).spawn);
+          } else {
+            REQUIRE(rig.is<Stopped>());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("durations are told as people tell them") {
+  REQUIRE(describe_duration(153ms) == "153 ms");
+  REQUIRE(describe_duration(1234ms) == "1.2 s");
+  REQUIRE(describe_duration(12s) == "12 s");
+  REQUIRE(describe_duration(200s) == "3 min 20 s");
+  REQUIRE(describe_duration(5h + 10min) == "5 h 10 min");
+}

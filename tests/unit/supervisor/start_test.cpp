@@ -1,0 +1,136 @@
+// What workers and the proxy are started with, and what is remembered of them.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+
+#include "rota/supervisor/environment.h"
+#include "rota/supervisor/saved_state.h"
+
+using namespace rota;
+using namespace rota::supervisor;
+
+namespace {
+
+std::string value(const ipc::SpawnSpec& spec, const std::string& name) {
+  std::string found = "(unset)";
+  int times = 0;
+  for (const std::string& entry : spec.env) {
+    if (entry.starts_with(name + "=")) {
+      found = entry.substr(name.size() + 1);
+      times++;
+    }
+  }
+  REQUIRE(times <= 1);
+  return found;
+}
+config::App sample_app() {
+  config::App app;
+  app.name = "web";
+  app.command = {"serve", "--uds={socket}", "-i", "{slot}", "{other}"};
+  app.directory = "/srv/web";
+  app.env = {{"NODE_ENV", "production"}, {"SOCKET_PATH", "{socket}"}};
+  return app;
+}
+
+}  // namespace
+
+TEST_CASE("a worker is told its socket and its place, and nothing that is rota's own") {
+  const char* environment[] = {"PATH=/bin",
+                               "NOTIFY_SOCKET=/run/x",
+                               "WATCHDOG_USEC=1",
+                               "LISTEN_FDS=1",
+                               "JOURNAL_STREAM=8:9",
+                               "NODE_CHANNEL_FD=3",
+                               "PORT=3000",
+                               "WEB_CONCURRENCY=8",
+                               "HOME=/root",
+                               "broken",
+                               nullptr};
+  std::vector<std::string> inherited = inherited_environment(environment);
+  ipc::SpawnSpec spec = worker_spec(sample_app(), {2, "/run/rota/web/2-7.sock"}, {}, inherited);
+  REQUIRE(spec.argv == std::vector<std::string>{"serve", "--uds=/run/rota/web/2-7.sock", "-i", "2", "{other}"});
+  REQUIRE(value(spec, "PATH") == "/bin");
+  REQUIRE(value(spec, "PORT") == "/run/rota/web/2-7.sock");
+  REQUIRE(value(spec, "ROTA_SOCKET") == "/run/rota/web/2-7.sock");
+  REQUIRE(value(spec, "SOCKET_PATH") == "/run/rota/web/2-7.sock");
+  REQUIRE(value(spec, "ROTA_APP") == "web");
+  REQUIRE(value(spec, "ROTA_SLOT") == "2");
+  REQUIRE(value(spec, "WORKER_ID") == "2");
+  REQUIRE(value(spec, "NODE_APP_INSTANCE") == "2");
+  REQUIRE(value(spec, "WEB_CONCURRENCY") == "1");
+  REQUIRE(value(spec, "NODE_ENV") == "production");
+  REQUIRE(value(spec, "HOME") == "/root");
+  for (const char* name :
+       {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "JOURNAL_STREAM", "NODE_CHANNEL_FD", "broken"}) {
+    REQUIRE(value(spec, name) == "(unset)");
+  }
+  REQUIRE(spec.directory == "/srv/web");
+  REQUIRE(spec.umask == 0007);
+  REQUIRE_FALSE(spec.change_user);
+}
+
+TEST_CASE("the app's own settings come last, its user's home before them") {
+  config::App app = sample_app();
+  app.env = {{"WEB_CONCURRENCY", "3"}, {"USER", "other"}};
+  sys::User user{"www-data", 33, 33, {33, 44}, "/var/www"};
+  ipc::SpawnSpec spec = worker_spec(app, {0, "/s"}, user, {"HOME=/root", "USER=root", "LOGNAME=root"});
+  REQUIRE(value(spec, "WEB_CONCURRENCY") == "3");
+  REQUIRE(value(spec, "HOME") == "/var/www");
+  REQUIRE(value(spec, "USER") == "other");
+  REQUIRE(value(spec, "LOGNAME") == "www-data");
+  REQUIRE(spec.change_user);
+  REQUIRE(spec.uid == 33);
+  REQUIRE(spec.groups == std::vector<std::uint32_t>{33, 44});
+}
+
+TEST_CASE("the proxy is given no secret and no privilege") {
+  const char* environment[] = {"DATABASE_URL=secret", "TZ=UTC", "NOTIFY_SOCKET=/x", nullptr};
+  ipc::SpawnSpec spec = proxy_spec("/run/rota", {}, environment);
+  REQUIRE(spec.env == std::vector<std::string>{"TZ=UTC"});
+  REQUIRE(spec.program == ipc::Program::self);
+  REQUIRE(spec.argv == std::vector<std::string>{ipc::kProxyName});
+  REQUIRE(spec.no_new_privileges);
+  REQUIRE(spec.directory == "/run/rota");
+}
+
+TEST_CASE("a saved state comes back whole, or not at all") {
+  Lifecycle life;
+  TimePoint now = TimePoint(std::chrono::seconds(1000));
+  life.state = Ready{Process{42, now - 20s, now - 19s, ""}, 1, false};
+  life.failures = 2;
+  life.restarts = 9;
+  life.trouble = "signal 9 (KILL)";
+  SavedState state;
+  state.next_id = 77;
+  state.apps.push_back({"web", 1234, 1, true, {save_worker(3, 55, 8, life)}});
+  std::string bytes = encode_state(state);
+
+  auto back = decode_state(bytes);
+  REQUIRE(back);
+  REQUIRE(back->next_id == 77);
+  const SavedApp* app = back->find("web");
+  REQUIRE(app != nullptr);
+  REQUIRE(back->find("nothing") == nullptr);
+  const SavedWorker& worker = app->workers.at(0);
+  REQUIRE(worker.spawn_id == 55);
+  REQUIRE(worker.sequence == 8);
+  REQUIRE(worker.in_rotation);
+  REQUIRE(worker.restarts == 9);
+  Process process = restore_process(worker, 42);
+  REQUIRE(process.started == now - 20s);
+  REQUIRE(process.ready_at == now - 19s);
+
+  for (std::size_t cut = 0; cut < bytes.size(); cut++) REQUIRE_FALSE(decode_state(bytes.substr(0, cut)));
+  REQUIRE_FALSE(decode_state(bytes + "x"));
+  bytes[0]++;
+  REQUIRE_FALSE(decode_state(bytes));
+}
+
+TEST_CASE("a change that needs new workers changes the hash, another does not") {
+  config::App app = sample_app();
+  std::uint64_t before = config_hash(app);
+  app.workers = 9;
+  app.stop.grace = 1s;
+  REQUIRE(config_hash(app) == before);
+  app.env[0].second = "test";
+  REQUIRE(config_hash(app) != before);
+}
