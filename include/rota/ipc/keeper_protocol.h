@@ -71,6 +71,7 @@ struct AcknowledgeExit {
 enum class BindKind : std::uint8_t { tcp4, tcp6, unix_path, count_ };
 // Make listening sockets and keep them on the shelf under `name`; the proxy is given them. Binds plainly first (so that a
 // foreign listener is noticed), then as a SO_REUSEPORT group of `sockets`. A Unix listener is one socket; a stale file is removed.
+// A listener that is there already under this name is kept as it is and answered with its port.
 struct Bind {
   static constexpr auto kType = KeeperMessage::bind;
   std::string_view name;

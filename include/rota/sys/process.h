@@ -44,8 +44,10 @@ struct UserChange {
 };
 int change_user(const UserChange& to, const char** step);
 
-// Empties the capability bounding, ambient, inheritable, permitted and effective sets as far as the process may.
-// Signal-safe. 0 or an errno.
+// Empties the bounding set as far as the process may: before change_user(), which takes the right to do so away.
+// Signal-safe.
+void drop_bounding_set();
+// Empties the ambient, inheritable, permitted and effective sets: after change_user(). Signal-safe. 0 or an errno.
 int drop_capabilities();
 
 // PR_SET_PDEATHSIG, then proves that `parent` is still the parent. Signal-safe. 0, an errno, or ESRCH when the parent

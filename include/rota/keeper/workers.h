@@ -1,0 +1,90 @@
+// The worker processes: their table, their ends, and what is left of their process groups.
+// Each is told to the supervisor as it happens; an end is kept until the supervisor has acknowledged it.
+//
+//   Running -> Sweeping -> Reaped            a record is dropped when it is Reaped and acknowledged
+// Sweeping: the leader is a zombie that we keep, so that the number of its process group cannot be given away while the
+// rest of the group is ended: TERM at once, KILL after kSweepKill, and after kSweepMax the leader is reaped whatever is
+// left.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "rota/base/units.h"
+#include "rota/keeper/launch.h"
+#include "rota/keeper/role.h"
+
+namespace rota::keeper {
+
+inline constexpr std::size_t kProcessesMax = 2048;
+inline constexpr Duration kSweepEvery{100};
+inline constexpr Duration kSweepKill{2000};
+inline constexpr Duration kSweepMax{5000};
+
+struct Process {
+  enum class State : std::uint8_t { Running, Sweeping, Reaped };
+
+  std::uint64_t id = 0;  // 0: a free place
+  pid_t pid = 0;
+  State state = State::Running;
+  UniqueFd pidfd, report, out, err;
+  int status = 0;
+  bool acknowledged = false;
+  bool known = false;     // to the supervisor that lives: it spawned the process, or has been listed it
+  bool end_told = false;  // to the supervisor that lives
+  TimePoint ended_at{};
+  bool swept_hard = false;
+};
+
+class Workers {
+ public:
+  Workers(Launcher& launcher, Role& supervisor) : launcher_(launcher), supervisor_(supervisor), table_(kProcessesMax) {}
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // Requests of the supervisor. False: it is a fault of ours (id 0, or used twice).
+  bool spawn(std::uint64_t id, int spec);
+  void signal(std::uint64_t id, int number, bool group);
+  void acknowledge(std::uint64_t id);
+
+  // Tells the supervisor of one process, if there is one at this place of the table. False: no room now.
+  bool list_place(std::size_t place);
+  // A new supervisor knows of nothing yet.
+  void forget_what_was_told();
+  // Ends that nobody was told of, to a supervisor that knows their processes. False: no room now.
+  bool tell_ends();
+
+  // Everything that runs: TERM to the leaders, or KILL to the groups.
+  void terminate_all();
+  void kill_all();
+  // From now on leftovers of a group get KILL at once.
+  void sweep_hard() { sweep_hard_ = true; }
+
+  bool any_unreaped() const { return unreaped_ > 0; }
+  bool owns(pid_t pid) const;
+
+  // Two entries for each place in use, in order.
+  void watch(std::vector<pollfd>& set) const;
+  void handle(std::span<const pollfd> set, TimePoint now);
+  TimePoint tick(TimePoint now, TimePoint next);
+
+ private:
+  Process* find(std::uint64_t id);
+  Process* free_place();
+  void failed(std::uint64_t id, const Failure& failure, bool known);
+  void read_report(Process& process);
+  void check_end(Process& process, TimePoint now);
+  bool sweep(Process& process, TimePoint now);
+  void drop_if_done(Process& process);
+
+  Launcher& launcher_;
+  Role& supervisor_;
+  std::vector<Process> table_;  // kProcessesMax places, made once
+  std::size_t places_ = 0;      // those from here on were never used
+  std::size_t unreaped_ = 0;
+  bool sweep_hard_ = false;
+};
+
+}  // namespace rota::keeper

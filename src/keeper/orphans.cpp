@@ -1,0 +1,43 @@
+#include "rota/keeper/orphans.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "rota/sys/proc.h"
+#include "rota/sys/process.h"
+
+namespace rota::keeper {
+
+Orphans::Orphans(Owns owns) : owns_(std::move(owns)), inherited_(sys::own_children()) {
+  if (::getpid() != 1) ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+void Orphans::reap() {
+  while (std::optional<pid_t> dead = sys::peek_dead_child()) {
+    if (!owns_(*dead)) {
+      (void)sys::reap_child(*dead);
+      continue;
+    }
+    // A zombie that is kept hides the others from a wait for any child: ask for each of them by number.
+    for (pid_t child : sys::own_children()) {
+      if (!owns_(child)) (void)sys::reap_child(child);
+    }
+    return;
+  }
+}
+
+bool Orphans::kill() {
+  bool any = false;
+  for (pid_t child : sys::own_children()) {
+    if (owns_(child) || std::find(inherited_.begin(), inherited_.end(), child) != inherited_.end()) continue;
+    any = true;
+    ::kill(child, SIGKILL);  // our own child: the number cannot belong to another before we reap it
+  }
+  reap();
+  return any;
+}
+
+}  // namespace rota::keeper
