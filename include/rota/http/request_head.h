@@ -5,32 +5,49 @@
 #include <string_view>
 #include <vector>
 
+#include "rota/http/head_scan.h"
 #include "rota/http/message.h"
 
 namespace rota::http {
 
 struct RequestHead {
+  RequestHead() = default;
+  RequestHead(RequestHead&&) = default;  // the views stay valid: a vector's memory moves along
+  RequestHead& operator=(RequestHead&&) = default;
+  RequestHead(const RequestHead&) = delete;  // a copy's target might point into the original
+  RequestHead& operator=(const RequestHead&) = delete;
+
   Method method = Method::other;
   std::string_view method_text;
-  std::string_view target;      // what goes to the worker: origin-form (path and query untouched), or "*" with OPTIONS
-  std::string_view host;        // Host's value, or the authority of an absolute-form target, without userinfo; may be empty in 1.0
-  int version_minor = 1;        // 0 or 1 (a higher minor counts as 1)
-  std::vector<Field> fields;    // all of them, in order, Host and framing fields included
+  std::string_view target;  // what goes to the worker: origin-form (path and query untouched), or "*" with OPTIONS
+  std::string_view
+      host;  // Host's value, or the authority of an absolute-form target, without userinfo; may be empty in 1.0
+  int version_minor = 1;      // 0 or 1 (a higher minor counts as 1)
+  std::vector<Field> fields;  // all of them, in order, Host and framing fields included
   Framing framing;
-  bool keep_alive = true;       // the client's wish, by version and Connection (RFC 9112 9.3)
-  bool expect_continue = false; // Expect: 100-continue in a 1.1 request
-  bool te_trailers = false;     // TE contains trailers
-  bool upgrade = false;         // Upgrade and Connection: upgrade, in 1.1
-  // Tokens nominated by Connection, lower-cased comparison is the reader's duty; empty when there are none of interest.
+  bool keep_alive = true;        // the client's wish, by version and Connection (RFC 9112 9.3)
+  bool expect_continue = false;  // Expect: 100-continue in a 1.1 request
+  bool te_trailers = false;      // TE contains trailers
+  bool upgrade = false;          // Upgrade and Connection: upgrade, in 1.1
+  // Max-Forwards of an OPTIONS request, capped at kMaxForwardsMax; -1: none. At 0 the proxy answers itself (RFC
+  // 9110 7.6.2).
+  int max_forwards = -1;
+  // Names nominated by Connection for which there is a field, each once; comparison is case-insensitive.
   std::vector<std::string_view> nominated;
+  // Memory for the one target that is not a piece of the input: "/?q" made of "http://host?q".
+  std::vector<char> made_target;
 
-  void clear();                 // keeps the vectors' memory
+  void clear();  // keeps the vectors' memory
 };
 
-// Reads one head from the start of `bytes` (which grow from call to call, from the same first byte).
-// complete: `head` is filled with spans into `bytes`, consumed() bytes of it are the head.
-// rejected: rejection() says why; nothing after it can be trusted, the connection must be closed.
-// incomplete: call again with more. A head that can no longer become valid is rejected at once, not at its end.
+inline constexpr int kMaxForwardsMax = 255;
+
+// Reads one head from the start of `bytes` (which grow from call to call, from the same first byte; they may have
+// moved). complete: `head` is filled with spans into `bytes`, consumed() bytes of it are the head. rejected:
+// rejection() says why; nothing after it can be trusted, the connection must be closed. incomplete: call again with
+// more. What breaks the grammar is rejected at the octet that breaks it; what only the whole list of fields can tell
+// (Host, framing, Expect) at the end of the head. The verdict does not depend on how the bytes came. The same bytes are
+// shown to llhttp as a second opinion (RFC 9112 11.2); where the two differ the request is refused.
 class RequestHeadParser {
  public:
   explicit RequestHeadParser(const HeadLimits& limits) : limits_(limits) {}
@@ -39,16 +56,19 @@ class RequestHeadParser {
   std::size_t consumed() const { return consumed_; }
   const Rejection& rejection() const { return rejection_; }
   // No byte of a request line has come yet (only empty lines, if anything).
-  bool untouched() const { return start_ == line_; }
-  void reset();                          // for the next request of the connection
+  bool untouched() const {
+    return scan_.part == HeadScan::Part::empty_lines || scan_.part == HeadScan::Part::empty_line_lf;
+  }
+  void reset();  // for the next request of the connection
   void set_limits(const HeadLimits& limits) { limits_ = limits; }
 
  private:
+  Progress scan(std::string_view bytes, RequestHead& head);
+  Progress reject(const Rejection& rejection);
+
   HeadLimits limits_;
   Rejection rejection_;
-  std::size_t start_ = 0;     // of the request line, after empty lines
-  std::size_t line_ = 0;      // start of the first line not yet checked: a restart costs nothing for what was seen
-  std::size_t lines_ = 0;     // checked so far, the request line included
+  HeadScan scan_;
   std::size_t consumed_ = 0;
 };
 

@@ -1,5 +1,6 @@
-// Heads as rota writes them: start line and framing made anew, validated fields copied one by one. What could end a line
-// early cannot get in: every value was checked by a parser of ours, and is checked again (a CHECK) while it is copied.
+// Heads as rota writes them: start line and framing made anew, validated fields copied one by one. What could end a
+// line early cannot get in: every value was checked by a parser of ours, and is checked again (a CHECK) while it is
+// copied.
 #pragma once
 
 #include <cstdint>
@@ -16,29 +17,29 @@ namespace rota::http {
 struct Forwarding {
   std::string_view client_address;  // numeric, without brackets or port; empty for a Unix peer
   std::string_view proto = "http";
-  std::uint16_t port = 0;           // the listener's
-  std::string_view via = "rota";    // pseudonym
+  std::uint16_t port = 0;         // the listener's
+  std::string_view via = "rota";  // pseudonym
 };
 
 // Appends the head for the worker: origin-form target, HTTP/1.1, Host, the client's end-to-end fields in their order,
-// X-Forwarded-For/-Proto/-Host/-Port and Via (the client's forwarding fields and all their `-`/`_`/`.` aliases, X-Real-IP,
-// Forwarded and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
+// X-Forwarded-For/-Proto/-Host/-Port and Via (the client's forwarding fields and all their `-`/`_`/`.` aliases,
+// X-Real-IP, Forwarded and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
 void append_request_head(std::string& out, const RequestHead& head, const Forwarding& forwarding);
 
 // How the response's body goes to the client.
 enum class ClientFraming : std::uint8_t {
-  none,         // no body and no framing field (1xx, 204, 304 without a length)
-  length,       // Content-Length: `length` (also for HEAD and 304 with the worker's own figure)
+  none,    // no body and no framing field (1xx, 204, 304 without a length)
+  length,  // Content-Length: `length` (also for HEAD and 304 with the worker's own figure)
   chunked,
   until_close,  // a 1.0 client and an unknown length
 };
 struct ResponseOptions {
   ClientFraming framing = ClientFraming::none;
   std::uint64_t length = 0;
-  bool keep_alive = true;       // say Connection: close when false; keep-alive to a 1.0 client when true
+  bool keep_alive = true;  // say Connection: close when false; keep-alive to a 1.0 client when true
   int client_minor = 1;
-  bool interim = false;         // a 1xx: no framing, no Connection
-  std::string_view date;        // added when the worker sent none; empty: do not add
+  bool interim = false;   // a 1xx: no framing, no Connection
+  std::string_view date;  // added when the worker sent none; empty: do not add
 };
 // Appends "HTTP/1.1 status reason" and the worker's end-to-end fields.
 void append_response_head(std::string& out, const ResponseHead& head, const ResponseOptions& options);

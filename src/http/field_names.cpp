@@ -1,0 +1,99 @@
+#include "field_names.h"
+
+#include "octets.h"
+
+namespace rota::http {
+
+namespace {
+
+// `text` is lower-case and written with '-'.
+bool same_folded(std::string_view name, std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (folded(name[i]) != text[i]) return false;
+  }
+  return true;
+}
+
+KnownName match(std::string_view name, std::string_view text, KnownField field) {
+  if (name.size() != text.size() || folded(name[0]) != text[0] || !same_folded(name, text)) return {};
+  bool alias = false;
+  for (std::size_t i = 0; i < text.size(); ++i) alias |= text[i] == '-' && name[i] != '-';
+  return {field, alias};
+}
+
+KnownName either(KnownName one, KnownName other) { return one.field != KnownField::other ? one : other; }
+
+KnownName by_length(std::string_view name) {
+  using enum KnownField;
+  switch (name.size()) {
+    case 2: return match(name, "te", te);
+    case 3: return match(name, "via", via);
+    case 4: return either(match(name, "host", host), match(name, "date", date));
+    case 5: return match(name, "proxy", proxy);
+    case 6: return match(name, "expect", expect);
+    case 7: return either(match(name, "upgrade", upgrade), match(name, "trailer", trailer));
+    case 9: return either(match(name, "forwarded", forwarded), match(name, "x-real-ip", x_real_ip));
+    case 10: return either(match(name, "connection", connection), match(name, "keep-alive", keep_alive));
+    case 12: return match(name, "max-forwards", max_forwards);
+    case 14:
+      return either(match(name, "content-length", content_length), match(name, "http2-settings", http2_settings));
+    case 16: return match(name, "proxy-connection", proxy_connection);
+    case 17:
+      return either(match(name, "transfer-encoding", transfer_encoding),
+                    match(name, "sec-websocket-key", sec_websocket_key));
+    case 19: return match(name, "proxy-authorization", proxy_authorization);
+    case 21: return match(name, "sec-websocket-version", sec_websocket_version);
+    default: return {};
+  }
+}
+
+constexpr std::string_view kForwardedPrefix = "x-forwarded";
+
+}  // namespace
+
+KnownName known_name(std::string_view name) {
+  if (name.size() >= kForwardedPrefix.size() && folded(name[0]) == 'x' &&
+      same_folded(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix)) {
+    return {KnownField::x_forwarded, false};
+  }
+  return by_length(name);
+}
+
+bool may_be_trailer(std::string_view name) {
+  const KnownField field = known_name(name).field;
+  if (field != KnownField::other && field != KnownField::via) return false;
+  constexpr std::string_view kNever[] = {
+      "authorization",
+      "cookie",
+      "set-cookie",
+      "www-authenticate",
+      "proxy-authenticate",
+      "authentication-info",
+      "proxy-authentication-info",
+      "cache-control",
+      "expires",
+      "pragma",
+      "vary",
+      "age",
+      "location",
+      "retry-after",
+      "range",
+      "if-match",
+      "if-none-match",
+      "if-modified-since",
+      "if-unmodified-since",
+      "if-range",
+      "content-encoding",
+      "content-type",
+      "content-range",
+      "accept",
+      "origin",
+      "referer",
+  };
+  for (const std::string_view never : kNever) {
+    if (match(name, never, KnownField::via).field != KnownField::other) return false;
+  }
+  return true;
+}
+
+}  // namespace rota::http

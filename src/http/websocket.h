@@ -1,0 +1,22 @@
+// The opening handshake of WebSocket, as far as a head can be wrong about it (RFC 6455 4.2.1).
+#pragma once
+
+#include <string_view>
+
+#include "rota/http/message.h"
+
+namespace rota::http {
+
+struct WebSocketFields {
+  bool offered = false;  // Upgrade lists websocket
+  unsigned keys = 0;
+  bool key_valid = false;
+  unsigned versions = 0;
+
+  void add_key(std::string_view value);
+};
+
+// Of a GET in HTTP/1.1 with Upgrade and Connection: upgrade. Which versions there are is the app's business.
+Rejection judge_websocket(const WebSocketFields& fields);
+
+}  // namespace rota::http
