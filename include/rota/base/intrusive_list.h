@@ -49,6 +49,13 @@ class IntrusiveList {
   }
   void push_back(T& item) { insert(*head_.prev, item); }
   void push_front(T& item) { insert(head_, item); }
+  // Before the first element, seen from the back, that comes_after(element) is true for: keeps a sorted list sorted.
+  template <class ComesAfter>
+  void insert_sorted(T& item, ComesAfter comes_after) {
+    ListLink* at = head_.prev;
+    while (at != &head_ && comes_after(element(at))) at = at->prev;
+    insert(*at, item);
+  }
   T& pop_front() {
     T& item = front();
     link_of(item).unlink();

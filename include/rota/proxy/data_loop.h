@@ -1,0 +1,129 @@
+// One thread, one libuv loop, and everything on it: listeners, sessions, apps, deadlines. Loops share nothing but the immutable
+// state and the log writer; they are told by commands and tell by events, through mailboxes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "rota/base/intrusive_list.h"
+#include "rota/ipc/proxy_protocol.h"
+#include "rota/proxy/app.h"
+#include "rota/proxy/listener.h"
+#include "rota/proxy/loop_context.h"
+#include "rota/proxy/mailbox.h"
+#include "rota/proxy/session.h"
+#include "rota/uv/handles.h"
+#include "rota/uv/loop.h"
+
+namespace rota::proxy {
+
+// Control thread -> loop.
+struct ApplyState {
+  std::shared_ptr<const ipc::ProxyState> state;
+};
+struct TakeListeners {  // replaces those of this name; none: gone
+  std::string name;
+  std::vector<UniqueFd> fds;
+};
+struct LoopPing {
+  std::uint64_t number;
+};
+struct StopLoop {};
+using LoopCommand = std::variant<ApplyState, TakeListeners, LoopPing, StopLoop>;
+
+// Loop -> control thread.
+struct LoopApplied {
+  std::uint64_t version;
+};
+struct LoopConnectFailed {
+  std::uint64_t upstream;
+  int error;
+};
+struct LoopDrained {
+  std::uint64_t upstream;
+};
+struct LoopQuiet {};
+struct LoopPong {
+  std::uint64_t number;
+};
+struct LoopEvent {
+  std::size_t loop;
+  std::variant<LoopApplied, LoopConnectFailed, LoopDrained, LoopQuiet, LoopPong> what;
+};
+
+class LoopEvents {
+ public:
+  virtual void post(LoopEvent event) = 0;  // any thread
+
+ protected:
+  ~LoopEvents() = default;
+};
+
+class DataLoop final : public uv::WakeupListener,
+                       public uv::TimerListener,
+                       public SessionOwner,
+                       public ListenerOwner,
+                       public UpstreamEvents {
+ public:
+  // connections_max: of this loop.
+  DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, LoopEvents& events);
+  ~DataLoop();  // after stop()
+  DataLoop(const DataLoop&) = delete;
+  DataLoop& operator=(const DataLoop&) = delete;
+
+  void start();                     // the thread
+  void command(LoopCommand order);  // any thread
+  void stop();                      // ends every session and joins the thread
+
+ private:
+  static constexpr Duration kRetrySoon{5};
+  static constexpr Duration kDescriptorPause{100};
+
+  void on_wakeup(uv::Wakeup& wakeup) override;
+  void on_timer(uv::Timer& timer) override;
+  App* route(const http::RequestHead& head) override;
+  void session_ended(Session& session) override;
+  void accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) override;
+  bool has_room() const override;
+  void out_of_descriptors() override;
+  void retry_soon() override;
+  void connect_failed(std::uint64_t upstream, int error) override;
+  void drained(std::uint64_t upstream) override;
+
+  void obey(ApplyState& order);
+  void obey(TakeListeners& order);
+  void obey(LoopPing& order);
+  void obey(StopLoop& order);
+  void apply_apps(const ipc::ProxyState& state);
+  void begin_draining();
+  void tell_if_quiet();
+  void update_listeners();
+  void release_held();
+
+  std::size_t index_;
+  std::size_t connections_max_;
+  LoopEvents& events_;
+  Mailbox<LoopCommand> commands_;
+
+  uv::Loop loop_;
+  LoopContext context_;
+  std::vector<std::unique_ptr<App>> apps_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
+  std::size_t session_count_ = 0;
+  bool accepting_ = false;      // the listeners are watched
+  bool full_ = false;           // connections_max was reached: not watched until there is room
+  bool quiet_told_ = false;
+
+  uv::Wakeup wakeup_;
+  uv::Timer tick_;
+  uv::Timer retry_timer_;
+  uv::Timer descriptor_timer_;
+  std::thread thread_;
+};
+
+}  // namespace rota::proxy

@@ -1,0 +1,127 @@
+// A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in stages.
+//
+//   idle → reading_head → in_exchange → idle ...;  any → lingering → (retired)
+//
+// Owned by its DataLoop; retires itself through it. A LoopContext and a DataLoop outlive their Sessions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "rota/http/chunked.h"
+#include "rota/http/request_head.h"
+#include "rota/proxy/deadlines.h"
+#include "rota/proxy/exchange.h"
+#include "rota/uv/loop.h"
+#include "rota/uv/stream.h"
+
+namespace rota::proxy {
+
+class Session;
+
+class SessionOwner {
+ public:
+  // The app this request belongs to; null: none.
+  virtual App* route(const http::RequestHead& head) = 0;
+  // Hand the session to the loop for deletion.
+  virtual void session_ended(Session& session) = 0;
+
+ protected:
+  ~SessionOwner() = default;
+};
+
+struct SessionLink : ListLink {};
+
+struct ClientInfo {
+  std::string address;      // numeric; empty for a Unix peer
+  std::uint16_t port = 0;   // the listener's
+};
+
+class Session final : public SessionLink,
+                      public uv::StreamListener,
+                      public uv::Retirable,
+                      public uv::Deferred,
+                      public DeadlineNode,
+                      public ExchangeClient {
+ public:
+  Session(LoopContext& context, SessionOwner& owner, ClientInfo client);
+  ~Session() override;
+
+  // Begins to read. False: the descriptor was refused.
+  bool open(uv::Stream::Kind kind, UniqueFd fd);
+  // The loop drains: the next response says Connection: close, an idle connection ends after kIdleGrace.
+  void drain();
+  // Ends everything now; an exchange in progress is logged as shutting_down.
+  void cut();
+
+  static constexpr std::size_t kPipelinedMax = 16 * 1024;         // bytes read ahead of the exchange in progress
+  static constexpr Duration kLinger{2000};                        // for the peer to read our last bytes and close
+  static constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
+  static constexpr Duration kIdleGrace{500};
+
+ private:
+  enum class State : std::uint8_t { idle, reading_head, in_exchange, lingering, ended };
+
+  void on_read(uv::Stream& stream, std::string_view bytes) override;
+  void on_end(uv::Stream& stream) override;
+  void on_error(uv::Stream& stream, int error) override;
+  void on_writable(uv::Stream& stream) override;
+  void on_deadline() override;
+  void run_deferred() override;
+
+  void response_head(const http::ResponseHead& head) override;
+  void response_body(std::string_view data) override;
+  void response_end() override;
+  bool flush() override;
+  void own_response(int status, Outcome outcome, std::string_view text) override;
+  bool congested() const override;
+  void pause_upload() override;
+  void resume_upload() override;
+  void exchange_finished(bool whole) override;
+
+  void take(std::string_view bytes);
+  std::size_t take_head(std::string_view bytes);      // bytes used up
+  std::size_t start_exchange(std::string_view body);  // likewise
+  std::size_t feed_body(std::string_view bytes);      // likewise
+  bool body_complete() const { return body_kind_ == http::BodyKind::none; }
+  void read_ahead(std::string_view bytes);
+  // An answer without an exchange, then the end of the connection unless everything of the request was read.
+  void refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head);
+  void log_refusal(int status, Outcome outcome, const http::RequestHead* head);
+  void after_response();
+  void become_idle();
+  void arm_write();
+  void linger();
+  void end();
+
+  LoopContext& context_;
+  SessionOwner& owner_;
+  ClientInfo client_;
+  std::unique_ptr<uv::Stream> stream_;
+
+  State state_ = State::idle;
+  bool peer_closed_ = false;        // the peer has sent its FIN
+
+  // reading
+  http::RequestHeadParser parser_;
+  std::string input_;               // bytes not yet understood, and those of requests to come
+
+  // the request in progress
+  std::unique_ptr<Exchange> exchange_;
+  http::BodyKind body_kind_ = http::BodyKind::none;
+  std::uint64_t body_left_ = 0;
+  std::unique_ptr<http::ChunkedDecoder> decoder_;
+  bool keep_alive_ = true;          // after this response
+  bool wants_json_ = false;
+  int client_minor_ = 1;
+  http::Method method_ = http::Method::other;
+  bool upload_paused_ = false;
+
+  // the response in progress
+  http::ClientFraming framing_ = http::ClientFraming::none;
+  std::uint64_t accepted_at_arm_ = 0;  // of the stream, when the write deadline was armed
+  std::size_t lingered_bytes_ = 0;
+};
+
+}  // namespace rota::proxy

@@ -1,0 +1,104 @@
+// A worker or server as one loop sees it: its phase, what is in flight, and the pool of connections to it (LIFO, no lock).
+// An App outlives its Upstreams, an Upstream outlives its UpstreamConnections.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rota/http/response_head.h"
+#include "rota/ipc/proxy_protocol.h"
+#include "rota/proxy/deadlines.h"
+#include "rota/proxy/loop_context.h"
+#include "rota/sys/socket.h"
+#include "rota/uv/stream.h"
+
+namespace rota::proxy {
+
+class Upstream;
+
+// One connection to a worker: lent to an exchange, or idle in its upstream's pool and watched there. Any byte or end on an idle
+// connection closes it.
+class UpstreamConnection final : public uv::StreamListener, public DeadlineNode {
+ public:
+  explicit UpstreamConnection(Upstream& upstream) : upstream_(upstream) {}
+
+  Upstream& upstream() { return upstream_; }
+  uv::Stream& stream() { return *stream_; }
+  bool connecting = false;       // a TCP connect that has not been answered yet
+  std::uint32_t exchanges = 0;   // that it has served
+
+ private:
+  friend class Upstream;
+  void on_read(uv::Stream& stream, std::string_view bytes) override;
+  void on_end(uv::Stream& stream) override;
+  void on_error(uv::Stream& stream, int error) override;
+  void on_writable(uv::Stream& stream) override;
+  void on_deadline() override;
+
+  Upstream& upstream_;
+  std::unique_ptr<uv::Stream> stream_;
+};
+
+class Upstream {
+ public:
+  Upstream(LoopContext& context, const ipc::UpstreamState& state);
+  ~Upstream();
+  Upstream(const Upstream&) = delete;
+  Upstream& operator=(const Upstream&) = delete;
+
+  std::uint64_t id() const { return id_; }
+  std::uint32_t slot() const { return slot_; }
+  ipc::UpstreamKind kind() const { return kind_; }
+  const std::string& address() const { return address_; }
+  ipc::UpstreamPhase phase() const { return phase_; }
+  std::uint32_t in_flight() const { return in_flight_; }
+
+  // A new phase from the supervisor; takes back an ejection. Draining closes the pool.
+  void set_phase(ipc::UpstreamPhase phase);
+  // Gone from the state: closes the pool; to be deleted once nothing is in flight.
+  void forget();
+  bool finished() const { return forgotten_ && in_flight_ == 0; }
+
+  // Out of rotation in this loop until kEjection has passed or the supervisor says something new.
+  void eject(int error);
+  bool ejected(TimePoint now) const { return now < ejected_until_; }
+
+  // A connection for one exchange, from the pool or new; in_flight counts it. error: EAGAIN means busy (a full backlog, or no
+  // descriptor left), anything else that nobody listens there.
+  struct Acquired {
+    std::unique_ptr<UpstreamConnection> connection;
+    int error = 0;
+  };
+  Acquired acquire(uv::StreamListener& user);
+  // Ends the exchange's use of it. `keep`: request and response are both wholly done and no byte is left over.
+  // keep_alive_timeout_s and keep_alive_max are the worker's announcement, 0 for none.
+  void release(std::unique_ptr<UpstreamConnection> connection, bool keep, std::uint32_t keep_alive_timeout_s,
+               std::uint32_t keep_alive_max);
+
+  static constexpr Duration kEjection{1000};
+  static constexpr std::size_t kIdleMax = 256;
+
+ private:
+  friend class UpstreamConnection;
+  void discard(UpstreamConnection& idle);
+  void close_pool();
+  void tell_if_drained();
+
+  LoopContext& context_;
+  std::uint64_t id_;
+  std::uint32_t slot_;
+  ipc::UpstreamKind kind_;
+  std::string address_;      // path, or the numeric address with its port as text
+  sys::SocketAddress socket_address_;
+  ipc::UpstreamPhase phase_;
+  bool forgotten_ = false;
+  bool drained_told_ = false;
+  bool failure_told_ = false;  // connect_failed, since the last set_phase
+  std::uint32_t in_flight_ = 0;
+  TimePoint ejected_until_{};
+  std::vector<std::unique_ptr<UpstreamConnection>> idle_;  // the last is used next
+};
+
+}  // namespace rota::proxy

@@ -1,0 +1,140 @@
+#include "rota/proxy/access_log.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <iterator>
+
+#include "rota/base/json.h"
+
+namespace rota::proxy {
+
+namespace {
+
+void append_key(std::string& out, std::string_view key) {
+  out += ",\"";
+  out += key;
+  out += "\":";
+}
+
+void append_text(std::string& out, std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  append_key(out, key);
+  append_json_string(out, value);
+}
+
+template <class T>
+void append_number(std::string& out, std::string_view key, T value) {
+  append_key(out, key);
+  fmt::format_to(std::back_inserter(out), "{}", value);
+}
+
+void append_milliseconds(std::string& out, std::string_view key, double value) {
+  append_key(out, key);
+  fmt::format_to(std::back_inserter(out), "{:.3f}", value);
+}
+
+}  // namespace
+
+void append_access_line(std::string& out, const AccessRecord& record) {
+  std::time_t seconds = record.time_ms / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  fmt::format_to(std::back_inserter(out), "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\"", parts.tm_year + 1900,
+                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, record.time_ms % 1000);
+  append_text(out, "client", record.client);
+  append_text(out, "method", record.method);
+  append_text(out, "host", record.host);
+  append_text(out, "target", record.target);
+  append_number(out, "status", record.status);
+  append_number(out, "bytes_sent", record.bytes_sent);
+  append_number(out, "bytes_received", record.bytes_received);
+  append_text(out, "app", record.app);
+  if (record.slot >= 0) append_number(out, "slot", record.slot);
+  append_text(out, "upstream", record.upstream);
+  append_milliseconds(out, "total_ms", record.total_ms);
+  append_milliseconds(out, "queue_ms", record.queue_ms);
+  append_milliseconds(out, "connect_ms", record.connect_ms);
+  if (record.first_byte_ms >= 0) append_milliseconds(out, "first_byte_ms", record.first_byte_ms);
+  append_number(out, "retries", record.retries);
+  append_text(out, "outcome", record.outcome);
+  append_text(out, "user_agent", record.user_agent);
+  append_text(out, "referer", record.referer);
+  out += "}\n";
+}
+
+LogWriter::LogWriter() : thread_([this] { work(); }) {}
+
+LogWriter::~LogWriter() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void LogWriter::use(UniqueFd fd) {
+  std::lock_guard lock(mutex_);
+  next_fd_ = std::move(fd);
+  next_fd_set_ = true;
+  wake_.notify_one();
+}
+
+void LogWriter::hand_over(std::string& lines) {
+  {
+    std::lock_guard lock(mutex_);
+    if (pending_.size() + lines.size() > kPendingMax) {
+      dropped_lines_ += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+    } else {
+      pending_ += lines;
+    }
+  }
+  lines.clear();
+  wake_.notify_one();
+}
+
+std::uint64_t LogWriter::dropped_lines() {
+  std::lock_guard lock(mutex_);
+  return dropped_lines_;
+}
+
+void LogWriter::work() {
+  std::string batch;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || next_fd_set_ || !pending_.empty(); });
+    if (next_fd_set_) {
+      fd_ = std::move(next_fd_);
+      next_fd_set_ = false;
+    }
+    batch.swap(pending_);
+    bool last = stopping_ && batch.empty();
+    bool leaving = stopping_;
+    lock.unlock();
+    if (last) return;
+    std::string_view rest = batch;
+    while (!rest.empty() && fd_) {
+      ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
+      if (n > 0) {
+        rest.remove_prefix(static_cast<std::size_t>(n));
+      } else if (errno == EAGAIN) {
+        // A pipe that is full: wait for its reader, but not for ever at the end.
+        pollfd room{fd_.get(), POLLOUT, 0};
+        if (::poll(&room, 1, 1000) == 0 && leaving) break;
+      } else if (errno != EINTR) {
+        break;
+      }
+    }
+    std::uint64_t lost = static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+    batch.clear();
+    lock.lock();
+    dropped_lines_ += lost;
+  }
+}
+
+}  // namespace rota::proxy

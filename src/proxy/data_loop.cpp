@@ -1,0 +1,192 @@
+#include "rota/proxy/data_loop.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "rota/base/log.h"
+#include "rota/proxy/exchange.h"
+
+namespace rota::proxy {
+
+DataLoop::DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, LoopEvents& events)
+    : index_(index),
+      connections_max_(connections_max),
+      events_(events),
+      loop_("data " + std::to_string(index)),
+      context_(loop_, log_writer, *this),
+      wakeup_(loop_, *this),
+      tick_(loop_, *this),
+      retry_timer_(loop_, *this),
+      descriptor_timer_(loop_, *this) {}
+
+DataLoop::~DataLoop() { ROTA_CHECK(!thread_.joinable()); }
+
+void DataLoop::start() {
+  tick_.start(Deadlines::kTick, Deadlines::kTick);
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "data loop");
+    loop_.run();
+  });
+}
+
+void DataLoop::command(LoopCommand order) {
+  commands_.post(std::move(order));
+  wakeup_.wake();
+}
+
+void DataLoop::stop() {
+  command(StopLoop{});
+  thread_.join();
+}
+
+void DataLoop::on_wakeup(uv::Wakeup&) {
+  for (LoopCommand& order : commands_.take()) {
+    std::visit([this](auto& one) { obey(one); }, order);
+  }
+}
+
+void DataLoop::obey(LoopPing& order) { events_.post({index_, LoopPong{order.number}}); }
+
+void DataLoop::obey(StopLoop&) {
+  listeners_.clear();
+  sessions_.for_each([](Session& session) { session.cut(); });
+  for (auto& app : apps_) app->forget();
+  context_.flush_access_log();
+  loop_.stop();
+}
+
+void DataLoop::obey(ApplyState& order) {
+  bool was_draining = context_.draining();
+  context_.state = std::move(order.state);
+  apply_apps(*context_.state);
+  if (context_.draining()) {
+    if (!was_draining) begin_draining();
+  } else {
+    update_listeners();
+  }
+  // A supervisor that has started anew must hear it again.
+  quiet_told_ = false;
+  events_.post({index_, LoopApplied{context_.state->version}});
+  tell_if_quiet();
+}
+
+void DataLoop::apply_apps(const ipc::ProxyState& state) {
+  for (auto& app : apps_) {
+    bool known = std::any_of(state.apps.begin(), state.apps.end(),
+                             [&](const ipc::AppState& one) { return one.name == app->name(); });
+    if (!known) app->forget();
+  }
+  for (const ipc::AppState& one : state.apps) {
+    auto at = std::find_if(apps_.begin(), apps_.end(), [&](const auto& have) { return have->name() == one.name; });
+    if (at == apps_.end()) at = apps_.insert(apps_.end(), std::make_unique<App>(context_));
+    (*at)->apply(one);
+  }
+  std::erase_if(apps_, [](const std::unique_ptr<App>& app) { return app->finished(); });
+}
+
+// --- listeners -----------------------------------------------------------------------------------------------------------
+
+void DataLoop::obey(TakeListeners& order) {
+  std::erase_if(listeners_, [&](const auto& one) { return one->name() == order.name; });
+  for (UniqueFd& fd : order.fds) {
+    listeners_.push_back(std::make_unique<Listener>(loop_, order.name, std::move(fd), *this));
+  }
+  update_listeners();
+}
+
+void DataLoop::update_listeners() {
+  accepting_ = !context_.draining() && !full_ && !descriptor_timer_.active();
+  for (auto& listener : listeners_) {
+    const auto& wanted = context_.state->listeners;
+    bool listed = std::any_of(wanted.begin(), wanted.end(),
+                              [&](const ipc::ListenerState& one) { return one.name == listener->name(); });
+    if (accepting_ && listed) {
+      listener->start();
+    } else {
+      listener->stop();
+    }
+  }
+}
+
+void DataLoop::begin_draining() {
+  // Clients in the backlog have been told "connected": they are served before the listeners close.
+  for (auto& listener : listeners_) listener->accept_all();
+  update_listeners();
+  sessions_.for_each([](Session& session) { session.drain(); });
+}
+
+bool DataLoop::has_room() const { return session_count_ < connections_max_; }
+
+void DataLoop::accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
+  auto session = std::make_unique<Session>(context_, *this, std::move(client));
+  if (!session->open(kind, std::move(fd))) return;
+  sessions_.push_back(*session.release());
+  session_count_++;
+  if (!has_room() && !full_) {
+    full_ = true;
+    log::warning("{} client connections: the limit of this loop; new ones wait", session_count_);
+    update_listeners();
+  }
+}
+
+void DataLoop::session_ended(Session& session) {
+  IntrusiveList<Session, SessionLink>::remove(session);
+  session_count_--;
+  loop_.retire(std::unique_ptr<uv::Retirable>(&session));
+  if (full_ && session_count_ < connections_max_ - connections_max_ / 16) {
+    full_ = false;
+    update_listeners();
+  }
+  tell_if_quiet();
+}
+
+void DataLoop::tell_if_quiet() {
+  if (!context_.draining() || session_count_ > 0 || quiet_told_) return;
+  quiet_told_ = true;
+  context_.flush_access_log();
+  events_.post({index_, LoopQuiet{}});
+}
+
+void DataLoop::out_of_descriptors() {
+  if (descriptor_timer_.active()) return;
+  log::warning("out of file descriptors: new connections wait; raise the limit (LimitNOFILE, ulimit -n)");
+  descriptor_timer_.start(kDescriptorPause);
+  update_listeners();
+}
+
+// --- requests ------------------------------------------------------------------------------------------------------------
+
+App* DataLoop::route(const http::RequestHead&) {
+  for (auto& app : apps_) {
+    if (!app->finished()) return app.get();
+  }
+  return nullptr;
+}
+
+void DataLoop::connect_failed(std::uint64_t upstream, int error) {
+  events_.post({index_, LoopConnectFailed{upstream, error}});
+}
+
+void DataLoop::drained(std::uint64_t upstream) { events_.post({index_, LoopDrained{upstream}}); }
+
+void DataLoop::retry_soon() {
+  if (!retry_timer_.active()) retry_timer_.start(kRetrySoon);
+}
+
+void DataLoop::release_held() {
+  for (auto& app : apps_) {
+    if (app->has_held()) app->release_held();
+  }
+}
+
+void DataLoop::on_timer(uv::Timer& timer) {
+  if (&timer == &descriptor_timer_) return update_listeners();
+  release_held();
+  if (&timer == &retry_timer_) return;
+  while (context_.deadlines.expire(loop_.now())) {
+  }
+  context_.flush_access_log();
+}
+
+}  // namespace rota::proxy

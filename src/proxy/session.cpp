@@ -1,0 +1,472 @@
+#include "rota/proxy/session.h"
+
+#include <algorithm>
+
+#include "rota/base/check.h"
+#include "rota/proxy/error_page.h"
+
+namespace rota::proxy {
+
+namespace {
+
+// Fields the log and the error pages want; "" when absent.
+struct NotedFields {
+  std::string_view user_agent;
+  std::string_view referer;
+  std::string_view accept;
+};
+
+NotedFields noted_fields(const http::RequestHead& head) {
+  NotedFields noted;
+  for (const http::Field& field : head.fields) {
+    switch (field.name.size()) {
+      case 6:
+        if (http::equals_lower(field.name, "accept")) noted.accept = field.value;
+        break;
+      case 7:
+        if (http::equals_lower(field.name, "referer")) noted.referer = field.value;
+        break;
+      case 10:
+        if (http::equals_lower(field.name, "user-agent")) noted.user_agent = field.value;
+        break;
+      default: break;
+    }
+  }
+  return noted;
+}
+
+}  // namespace
+
+Session::Session(LoopContext& context, SessionOwner& owner, ClientInfo client)
+    : context_(context), owner_(owner), client_(std::move(client)), parser_(context.head_limits()) {}
+
+Session::~Session() { ROTA_CHECK(exchange_ == nullptr); }
+
+bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
+  auto stream = uv::Stream::open(context_.loop, kind, std::move(fd), *this);
+  if (!stream) return false;
+  stream_ = std::move(*stream);
+  context_.arm(*this, context_.state->header);
+  return true;
+}
+
+// --- reading -------------------------------------------------------------------------------------------------------------
+
+void Session::on_read(uv::Stream&, std::string_view bytes) {
+  switch (state_) {
+    case State::idle:
+    case State::reading_head: return take(bytes);
+    case State::in_exchange: {
+      bytes.remove_prefix(feed_body(bytes));
+      if (state_ == State::in_exchange && !bytes.empty()) read_ahead(bytes);
+      return;
+    }
+    case State::lingering:
+      lingered_bytes_ += bytes.size();
+      if (lingered_bytes_ > kLingerBytesMax) end();
+      return;
+    case State::ended: return;
+  }
+}
+
+void Session::read_ahead(std::string_view bytes) {
+  input_.append(bytes);
+  // The worker's answer must come first; until then the client's further requests wait in its own kernel buffer.
+  if (input_.size() >= kPipelinedMax) stream_->stop_reading();
+}
+
+// One head at most: a pipelined successor waits for its predecessor's end.
+void Session::take(std::string_view bytes) {
+  if (input_.empty()) {
+    std::size_t used = take_head(bytes);
+    if (state_ != State::lingering && state_ != State::ended) input_.assign(bytes.substr(used));
+  } else {
+    input_.append(bytes);
+    // take_head() reads spans of input_: nothing may touch it meanwhile.
+    std::string held;
+    held.swap(input_);
+    std::size_t used = take_head(held);
+    if (state_ != State::lingering && state_ != State::ended) {
+      held.erase(0, used);
+      input_.swap(held);
+    }
+  }
+  if (state_ == State::in_exchange && input_.size() >= kPipelinedMax) stream_->stop_reading();
+  if (state_ == State::idle && !input_.empty()) context_.loop.defer(*this);
+}
+
+void Session::run_deferred() {
+  if (state_ == State::idle && stream_ != nullptr && !input_.empty()) take({});
+}
+
+std::size_t Session::take_head(std::string_view bytes) {
+  http::RequestHead& head = context_.request_head;
+  switch (parser_.parse(bytes, head)) {
+    case http::Progress::incomplete:
+      if (state_ == State::idle && !bytes.empty()) {
+        // From the first byte on the whole head has one deadline, however its bytes drip.
+        state_ = State::reading_head;
+        context_.arm(*this, context_.state->header);
+      }
+      return 0;
+    case http::Progress::rejected:
+      keep_alive_ = false;
+      method_ = http::Method::other;
+      refuse(parser_.rejection().status, Outcome::bad_request, parser_.rejection().why, nullptr);
+      return bytes.size();
+    case http::Progress::complete: break;
+  }
+  std::size_t head_size = parser_.consumed();
+  parser_.reset();
+  disarm();
+  return head_size + start_exchange(bytes.substr(head_size));
+}
+
+std::size_t Session::start_exchange(std::string_view body) {
+  http::RequestHead& head = context_.request_head;
+  state_ = State::in_exchange;
+  method_ = head.method;
+  client_minor_ = head.version_minor;
+  keep_alive_ = head.keep_alive && !context_.draining();
+  body_kind_ = head.framing.kind;
+  body_left_ = head.framing.length;
+  framing_ = http::ClientFraming::none;
+  NotedFields noted = noted_fields(head);
+  wants_json_ = wants_json(noted.accept);
+  std::uint64_t body_max = context_.state->body_max.count;
+  if (body_max > 0 && body_kind_ == http::BodyKind::length && body_left_ > body_max) {
+    refuse(413, Outcome::body_too_large, info_of(Outcome::body_too_large).text, &head);
+    return body.size();
+  }
+  App* app = owner_.route(head);
+  if (app == nullptr) {
+    // The body belongs to this request and is never read as the next one: it ends the connection.
+    bool whole = body_complete();
+    refuse(404, Outcome::no_route, info_of(Outcome::no_route).text, &head);
+    return whole ? 0 : body.size();
+  }
+  exchange_ = context_.take_exchange();
+  exchange_->start(*this, *app, head, http::Forwarding{client_.address, "http", client_.port, "rota"});
+  if (context_.logs_access()) {
+    RequestNotes& notes = exchange_->notes();
+    notes.client = client_.address.empty() ? "unix" : client_.address;
+    notes.method = head.method_text;
+    notes.host = head.host;
+    notes.target = head.target;
+    notes.user_agent = noted.user_agent;
+    notes.referer = noted.referer;
+  }
+  if (body_kind_ == http::BodyKind::chunked) {
+    decoder_ = std::make_unique<http::ChunkedDecoder>();
+  }
+  if (body_complete()) {
+    exchange_->upload_complete();
+    exchange_->begin();
+    return 0;
+  }
+  context_.arm(*this, context_.state->body);
+  std::size_t used = feed_body(body);
+  if (exchange_ != nullptr) exchange_->begin();
+  return used;
+}
+
+std::size_t Session::feed_body(std::string_view bytes) {
+  if (body_complete() || bytes.empty()) return 0;
+  std::string_view rest = bytes;
+  if (!upload_paused_) context_.arm(*this, context_.state->body);
+  if (body_kind_ == http::BodyKind::length) {
+    std::string_view part = rest.substr(0, body_left_);
+    body_left_ -= part.size();
+    rest.remove_prefix(part.size());
+    if (body_left_ == 0) body_kind_ = http::BodyKind::none;
+    exchange_->upload(part);
+  } else {
+    std::uint64_t body_max = context_.state->body_max.count;
+    while (exchange_ != nullptr && !body_complete()) {
+      http::ChunkedDecoder::Event event = decoder_->next(rest);
+      if (event == http::ChunkedDecoder::Event::more) break;
+      if (event == http::ChunkedDecoder::Event::done) {
+        body_kind_ = http::BodyKind::none;
+      } else if (event == http::ChunkedDecoder::Event::error) {
+        exchange_->abort(Outcome::bad_request, decoder_->rejection().status, decoder_->rejection().why);
+      } else if (body_max > 0 && decoder_->content_bytes() > body_max) {
+        exchange_->abort(Outcome::body_too_large, 413, info_of(Outcome::body_too_large).text);
+      } else {
+        exchange_->upload(decoder_->data());
+      }
+    }
+  }
+  // The exchange may have ended meanwhile: its answer was ours, or the client is gone.
+  if (exchange_ == nullptr) return bytes.size();
+  if (body_complete()) {
+    disarm();
+    exchange_->upload_complete();
+  }
+  return bytes.size() - rest.size();
+}
+
+void Session::on_end(uv::Stream&) {
+  peer_closed_ = true;
+  switch (state_) {
+    case State::idle:
+    case State::reading_head: return end();
+    case State::in_exchange:
+      // A FIN after a whole request is no abort: the client may have closed its sending side only.
+      if (!body_complete()) {
+        state_ = State::ended;
+        exchange_->abort(Outcome::client_closed);
+      }
+      return;
+    case State::lingering:
+      if (stream_->queued() == 0) end();
+      return;
+    case State::ended: return;
+  }
+}
+
+void Session::on_error(uv::Stream&, int) {
+  state_ = State::ended;
+  if (exchange_ != nullptr) return exchange_->abort(Outcome::client_closed);
+  end();
+}
+
+void Session::pause_upload() {
+  upload_paused_ = true;
+  stream_->stop_reading();
+  disarm();
+}
+
+void Session::resume_upload() {
+  upload_paused_ = false;
+  if (state_ != State::in_exchange || peer_closed_) return;
+  stream_->start_reading();
+  if (!body_complete()) context_.arm(*this, context_.state->body);
+}
+
+// --- writing -------------------------------------------------------------------------------------------------------------
+
+void Session::response_head(const http::ResponseHead& head) {
+  Gather& gather = context_.to_client;
+  http::ResponseOptions options;
+  options.client_minor = client_minor_;
+  options.date = context_.date();
+  if (head.status < 200) {
+    if (client_minor_ == 0) return;  // RFC 9110 15.2
+    options.interim = true;
+  } else {
+    bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
+    if (bodiless) {
+      framing_ = head.has_content_length && head.status != 204 ? http::ClientFraming::length : http::ClientFraming::none;
+      options.length = head.content_length;
+    } else if (head.framing.kind == http::BodyKind::none || head.framing.kind == http::BodyKind::length) {
+      framing_ = http::ClientFraming::length;
+      options.length = head.framing.length;
+    } else {
+      framing_ = client_minor_ > 0 ? http::ClientFraming::chunked : http::ClientFraming::until_close;
+    }
+    // An answer before the request's end closes the connection: what is still coming cannot become the next request.
+    keep_alive_ = keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
+    options.framing = framing_;
+    options.keep_alive = keep_alive_;
+  }
+  gather.begin_text();
+  http::append_response_head(gather.text(), head, options);
+  gather.end_text();
+}
+
+void Session::response_body(std::string_view data) {
+  Gather& gather = context_.to_client;
+  if (gather.nearly_full()) static_cast<void>(flush());
+  if (framing_ == http::ClientFraming::chunked) {
+    gather.add_chunk(data);
+  } else {
+    gather.add(data);
+  }
+}
+
+void Session::response_end() {
+  if (framing_ != http::ClientFraming::chunked) return;
+  if (context_.to_client.nearly_full()) static_cast<void>(flush());
+  context_.to_client.add(http::kLastChunk);
+}
+
+bool Session::flush() {
+  Gather& gather = context_.to_client;
+  if (state_ == State::ended) {
+    gather.clear();
+    return false;
+  }
+  if (gather.empty()) return true;
+  int error = stream_->write(gather.parts());
+  gather.clear();
+  if (error != 0) {
+    state_ = State::ended;
+    return false;
+  }
+  if (stream_->queued() > 0 && body_complete() && !armed()) arm_write();
+  return true;
+}
+
+bool Session::congested() const { return stream_ != nullptr && stream_->congested(); }
+
+void Session::arm_write() {
+  accepted_at_arm_ = stream_->accepted();
+  context_.arm(*this, context_.state->write);
+}
+
+void Session::own_response(int status, Outcome outcome, std::string_view text) {
+  // Whatever of the request has not come yet is not waited for.
+  keep_alive_ = keep_alive_ && body_complete() && !context_.draining();
+  ErrorPage page = make_error_page(status, text, info_of(outcome).word, wants_json_);
+  http::OwnResponse response;
+  response.status = status;
+  response.content_type = page.content_type;
+  response.body = page.body;
+  if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
+  if (status == 405) response.extra_fields = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
+  response.date = context_.date();
+  response.keep_alive = keep_alive_;
+  response.head_only = method_ == http::Method::head;
+  response.client_minor = client_minor_;
+  Gather& gather = context_.to_client;
+  gather.begin_text();
+  http::append_own_response(gather.text(), response);
+  gather.end_text();
+  static_cast<void>(flush());
+}
+
+void Session::refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head) {
+  if (!body_complete()) keep_alive_ = false;
+  own_response(status, outcome, text);
+  if (context_.logs_access()) log_refusal(status, outcome, head);
+  after_response();
+}
+
+void Session::log_refusal(int status, Outcome outcome, const http::RequestHead* head) {
+  AccessRecord record;
+  record.time_ms = LoopContext::wall_ms();
+  record.client = client_.address.empty() ? std::string_view("unix") : std::string_view(client_.address);
+  record.status = status;
+  record.outcome = info_of(outcome).word;
+  if (head != nullptr) {
+    record.method = head->method_text;
+    record.host = head->host;
+    record.target = head->target;
+    NotedFields noted = noted_fields(*head);
+    record.user_agent = noted.user_agent;
+    record.referer = noted.referer;
+  }
+  context_.log_access(record);
+}
+
+void Session::on_writable(uv::Stream&) {
+  switch (state_) {
+    case State::in_exchange:
+      if (stream_->queued() == 0 && body_complete()) disarm();
+      return exchange_->client_writable();
+    case State::idle:
+      if (stream_->queued() == 0) context_.arm(*this, context_.state->idle);
+      return;
+    case State::lingering:
+      if (stream_->queued() > 0) return;
+      if (peer_closed_) return end();
+      return context_.arm(*this, kLinger);
+    case State::reading_head:
+    case State::ended: return;
+  }
+}
+
+// --- between and after exchanges -----------------------------------------------------------------------------------------
+
+void Session::exchange_finished(bool whole) {
+  context_.give_back(std::move(exchange_));
+  decoder_.reset();
+  upload_paused_ = false;
+  if (state_ == State::ended) return end();
+  if (whole) return after_response();
+  // The response broke off. A length or the missing last chunk says so; a body that only the end delimits needs a reset.
+  keep_alive_ = false;
+  if (framing_ == http::ClientFraming::until_close || framing_ == http::ClientFraming::none) {
+    stream_->reset_on_close();
+    return end();
+  }
+  linger();
+}
+
+void Session::after_response() {
+  if (state_ == State::ended) return end();
+  if (!keep_alive_ || !body_complete() || (peer_closed_ && input_.empty())) return linger();
+  become_idle();
+}
+
+void Session::become_idle() {
+  state_ = State::idle;
+  parser_.set_limits(context_.head_limits());
+  if (!input_.empty()) {
+    context_.loop.defer(*this);
+  } else if (input_.capacity() > 64) {
+    std::string().swap(input_);  // an idle connection owns no buffer
+  }
+  if (!peer_closed_) stream_->start_reading();
+  if (stream_->queued() > 0) {
+    arm_write();
+  } else {
+    context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->idle);
+  }
+}
+
+void Session::drain() {
+  if (state_ == State::idle && input_.empty()) context_.arm(*this, kIdleGrace);
+}
+
+void Session::cut() {
+  state_ = State::ended;
+  if (exchange_ != nullptr) return exchange_->abort(Outcome::shutting_down);
+  end();
+}
+
+// RFC 9112 9.6: our side is closed first; the peer reads what we said and closes; only then, or after a while, do we.
+void Session::linger() {
+  state_ = State::lingering;
+  std::string().swap(input_);
+  stream_->shut_down_writing();
+  if (peer_closed_ && stream_->queued() == 0) return end();
+  if (!peer_closed_) stream_->start_reading();
+  if (stream_->queued() > 0) {
+    arm_write();
+  } else {
+    context_.arm(*this, kLinger);
+  }
+}
+
+void Session::on_deadline() {
+  bool writing = stream_->queued() > 0 && body_complete();
+  if (writing && stream_->accepted() != accepted_at_arm_) return arm_write();
+  switch (state_) {
+    case State::idle: return end();
+    case State::reading_head:
+      keep_alive_ = false;
+      method_ = http::Method::other;
+      return refuse(408, Outcome::request_timeout, info_of(Outcome::request_timeout).text, nullptr);
+    case State::in_exchange:
+      if (writing) {
+        state_ = State::ended;
+        return exchange_->abort(Outcome::client_write_timeout);
+      }
+      return exchange_->abort(Outcome::request_timeout, 408, info_of(Outcome::request_timeout).text);
+    case State::lingering: return end();
+    case State::ended: return;
+  }
+}
+
+void Session::end() {
+  state_ = State::ended;
+  disarm();
+  if (stream_ == nullptr) return;
+  // Unsent bytes of a response that was not finished must not look like its end.
+  if (stream_->queued() > 0) stream_->reset_on_close();
+  stream_.reset();
+  owner_.session_ended(*this);
+}
+
+}  // namespace rota::proxy
