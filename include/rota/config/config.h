@@ -32,25 +32,29 @@ struct Timeouts {
   Duration connect{5s};          // to a worker
   Duration write{30s};           // a client that takes no bytes
   Duration upstream_idle{1500};  // a pooled worker connection, unless the worker announces less
+  bool operator==(const Timeouts&) const = default;
 };
 
 struct Limits {
-  Bytes head{32_KiB};   // request head: start line and fields
+  Bytes head{32_KiB};  // request head: start line and fields
   std::uint32_t fields = 100;
   Bytes target{8_KiB};
-  Bytes body{0};        // 0: unlimited
+  Bytes body{0};                  // 0: unlimited
   std::uint32_t connections = 0;  // client connections in all; 0: from the file descriptor limit
+  bool operator==(const Limits&) const = default;
 };
 
 struct AccessLog {
   enum class To { off, standard_output, file };
   To to = To::off;
   std::string path;  // file: absolute
+  bool operator==(const AccessLog&) const = default;
 };
 
 struct Shutdown {
   Duration delay{0};      // goes on accepting so long after TERM
   Duration timeout{25s};  // from TERM to the end of everything
+  bool operator==(const Shutdown&) const = default;
 };
 
 // What a first start without any ready worker means.
@@ -65,6 +69,7 @@ struct Health {
   Duration timeout{2s};
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 1;
+  bool operator==(const Health&) const = default;
 };
 
 enum class Ready {
@@ -76,44 +81,50 @@ struct Restart {
   Duration delay{250};
   Duration max_delay{30s};
   Duration stable_after{60s};
+  bool operator==(const Restart&) const = default;
 };
 
 struct Stop {
   Duration drain{30s};
   int signal = 15;  // a signal number
   Duration grace{10s};
+  bool operator==(const Stop&) const = default;
 };
 
 struct Queue {
   std::uint32_t size = 100;  // requests that wait for an upstream, per app and proxy loop
   Duration timeout{10s};
+  bool operator==(const Queue&) const = default;
 };
 
 struct Retry {
   std::uint32_t attempts = 1;  // further tries of a request that a worker may have read (GET, HEAD, OPTIONS only)
+  bool operator==(const Retry&) const = default;
 };
 
 struct AppTimeouts {
   Duration response{60s};  // to the first byte of the response
   Duration idle{60s};      // between two bytes of it
+  bool operator==(const AppTimeouts&) const = default;
 };
 
 // Where in the file something stands; line 0: not from a file.
 struct Place {
   int line = 0;    // from 1
   int column = 0;  // from 1
+  bool operator==(const Place&) const = default;
 };
 
 // An app has a command (rota spawns its workers) or servers (already running), never both.
 struct App {
-  std::string name;                  // [a-z0-9][a-z0-9_-]{0,31}
+  std::string name;  // [a-z0-9][a-z0-9_-]{0,31}
   Place place;
   std::vector<std::string> command;  // may contain {socket} and {slot}
   std::string directory;             // absolute; the file's own directory by default
   std::string user;                  // empty: who started rota
   std::vector<std::pair<std::string, std::string>> env;
-  std::uint32_t workers = 0;         // resolved: at least 1 when there is a command
-  bool workers_auto = true;          // it said `auto` or nothing
+  std::uint32_t workers = 0;  // resolved: at least 1 when there is a command
+  bool workers_auto = true;   // it said `auto` or nothing
   Health health;
   Ready ready = Ready::automatic;
   Duration start_timeout{60s};
@@ -123,6 +134,7 @@ struct App {
   Retry retry;
   AppTimeouts timeouts;
   std::vector<Address> servers;
+  bool operator==(const App&) const = default;
 };
 inline constexpr std::uint32_t kWorkersMax = 1024;  // of all apps together
 
@@ -139,6 +151,7 @@ struct Config {
   Shutdown shutdown;
   Boot boot = Boot::wait;
   std::vector<App> apps;
+  bool operator==(const Config&) const = default;
 };
 inline constexpr std::uint32_t kThreadsMax = 64;
 

@@ -13,10 +13,11 @@ namespace rota::config {
 // What `rota run` and `rota check` were given. Empty means: not given. Later fields override the file.
 struct Source {
   std::string file;
-  std::string listen;                // --listen
+  std::string listen;                    // --listen
   std::optional<std::uint32_t> workers;  // --workers
-  std::string runtime_dir;           // --runtime-dir
-  std::vector<std::string> command;  // after --; with no file: one app named "app", listening on 127.0.0.1:8080, boot: fail
+  std::string runtime_dir;               // --runtime-dir
+  std::vector<std::string>
+      command;  // after --; with no file: one app named "app", listening on 127.0.0.1:8080, boot: fail
 };
 
 // One mistake. `shown` is what the operator sees:
@@ -40,8 +41,9 @@ struct Loaded {
   std::vector<std::string> notes;  // warnings worth a log line ("worker run as root ...")
 };
 
-// Reads and checks everything that can be checked without starting anything: commands are searched on PATH, directories and
-// users looked up, socket path lengths computed. Never throws. Files larger than kFileMax or nested deeper than kDepthMax are refused.
+// Reads and checks everything that can be checked without starting anything: commands are searched on PATH, directories
+// and users looked up, socket path lengths computed. Never throws. Files larger than kFileMax or nested deeper than
+// kDepthMax are refused.
 inline constexpr std::size_t kFileMax = 1024 * 1024;
 inline constexpr int kDepthMax = 32;
 Loaded load(const Source& source);

@@ -1,0 +1,25 @@
+// A command as one string, split into words as a POSIX shell splits them: blanks, quotes and backslashes, but no
+// expansion and no operator. Whatever would need a real shell is refused rather than handed to the program as it is: a
+// command that silently runs with a literal "|" or "$PORT" is worse than one that does not start.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rota::config {
+
+struct Words {
+  struct Problem {
+    std::size_t offset = 0;  // in the text, of the first byte at fault
+    std::size_t length = 1;
+    std::string message;
+  };
+  std::vector<std::string> words;  // only meaningful without a problem; may be empty
+  std::optional<Problem> problem;
+};
+
+Words split_words(std::string_view text);
+
+}  // namespace rota::config

@@ -1,0 +1,77 @@
+#include <fmt/format.h>
+
+#include "check.h"
+#include "rota/config/units.h"
+
+namespace rota::config {
+
+namespace {
+
+void check_command_or_servers(CheckInput& input, const App& app) {
+  const std::string path = "apps." + app.name;
+  Reader& reader = input.reader;
+  const Node* servers = reader.given(path + ".servers");
+  const Node* command = reader.given(path + ".command");
+  if (servers == nullptr && command == nullptr && app.command.empty()) {
+    reader.problems().add({app.place.line, static_cast<std::size_t>(app.place.column - 1), app.name.size()},
+                          fmt::format("app {} needs a command (rota starts its workers) or servers (which run already)",
+                                      quoted(app.name)));
+  }
+  if (servers == nullptr) return;
+  for (const Key& key : app_table().keys) {
+    if (!key.spawned_only) continue;
+    const Node* given = reader.given(path + "." + std::string(key.name));
+    if (given == nullptr) continue;
+    reader.problems().add(given->span, key.name == "command"
+                                           ? std::string("an app has a command or servers, not both")
+                                           : fmt::format("\"{}\" has no meaning for an app with servers", key.name));
+  }
+}
+
+void check_app(CheckInput& input, const App& app) {
+  const std::string path = "apps." + app.name;
+  Problems& problems = input.reader.problems();
+  check_command_or_servers(input, app);
+  if (app.ready == Ready::http && app.health.path.empty() && input.reader.given(path + ".health") == nullptr) {
+    problems.add(input.reader.given_span(path + ".ready"),
+                 "\"ready\" is http, which needs a path to ask; add health: /healthz");
+  }
+  if (app.restart.delay > app.restart.max_delay) {
+    const Node* delay = input.reader.given(path + ".restart.delay");
+    std::string at = path + (delay != nullptr ? ".restart.delay" : ".restart.max_delay");
+    problems.add(input.reader.given_span(at),
+                 fmt::format("\"delay\" ({}) is longer than \"max_delay\" ({})", format_duration(app.restart.delay),
+                             format_duration(app.restart.max_delay)));
+  }
+}
+
+}  // namespace
+
+void check_consistency(CheckInput& input) {
+  const Config& config = input.config;
+  Reader& reader = input.reader;
+  Problems& problems = reader.problems();
+  if (config.limits.target > config.limits.head) {
+    std::string at = reader.given("limits.target") != nullptr ? "limits.target" : "limits.head";
+    problems.add(reader.given_span(at),
+                 fmt::format("\"target\" ({}) cannot be larger than \"head\" ({})", format_size(config.limits.target),
+                             format_size(config.limits.head)));
+  }
+  if (config.shutdown.delay >= config.shutdown.timeout) {
+    std::string at = reader.given("shutdown.delay") != nullptr ? "shutdown.delay" : "shutdown.timeout";
+    problems.add(reader.given_span(at),
+                 fmt::format("\"delay\" ({}) must be shorter than \"timeout\" ({})",
+                             format_duration(config.shutdown.delay), format_duration(config.shutdown.timeout)));
+  }
+  std::uint64_t workers = 0;
+  for (const App& app : config.apps) {
+    if (app.name.empty()) continue;
+    workers += app.workers;
+    check_app(input, app);
+  }
+  if (workers > kWorkersMax) {
+    problems.add({}, fmt::format("{} workers in all; {} are possible", workers, kWorkersMax));
+  }
+}
+
+}  // namespace rota::config

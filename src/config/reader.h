@@ -1,0 +1,65 @@
+// Walks a document by the table: finds each key's row, calls its setter, names what is unknown, double or of the wrong
+// kind.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "document.h"
+#include "problems.h"
+#include "table.h"
+
+namespace rota::config {
+
+// Lives for one load. `problems`, `document` and `config` outlive it.
+class Reader {
+ public:
+  Reader(const Document& document, Problems& problems, std::string base_directory)
+      : document_(document), problems_(problems), base_directory_(std::move(base_directory)) {}
+
+  void read(const Mapping& mapping, const Node& node, void* object);
+  // Each entry of a mapping whose keys are free (apps, env) or the table's, without duplicates. `use` gets the key's
+  // text.
+  void each_entry(const Node& mapping, const std::function<void(const Node& key, const Node& value)>& use);
+  // Within `use`: what is read now stands under `name`.
+  class Below {
+   public:
+    Below(Reader& reader, std::string_view name);
+    ~Below() { reader_.path_.resize(length_); }
+    Below(const Below&) = delete;
+    Below& operator=(const Below&) = delete;
+
+   private:
+    Reader& reader_;
+    std::size_t length_;
+  };
+
+  // Problems about a key's value: `"name" sentence`.
+  void bad(const Key& key, const Node& at, std::string_view sentence);
+  void bad_inside(const Key& key, const Node& scalar, std::size_t offset, std::size_t length,
+                  std::string_view sentence);
+  // Has a problem been added unless the node is a scalar that a C string can hold?
+  bool is_scalar(const Key& key, const Node& value, std::string_view wanted);
+  bool is_mapping(const Key& key, const Node& value, std::string_view wanted);
+
+  Problems& problems() { return problems_; }
+  const std::string& base_directory() const { return base_directory_; }
+  // Absolute, from the file's directory.
+  std::string absolute(std::string_view path) const;
+  // The value that the file gave for "apps.web.command", or null.
+  const Node* given(const std::string& path) const;
+  Span given_span(const std::string& path) const;
+
+ private:
+  void unknown(const Mapping& mapping, const Node& key);
+
+  const Document& document_;
+  Problems& problems_;
+  std::string base_directory_;
+  std::string path_;
+  std::unordered_map<std::string, const Node*> given_;
+};
+
+}  // namespace rota::config

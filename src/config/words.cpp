@@ -1,0 +1,150 @@
+// One pass, one state per quote. ${NAME} is let through: interpolation is the file's business, not the command's.
+#include "rota/config/words.h"
+
+#include <fmt/format.h>
+
+namespace rota::config {
+
+namespace {
+
+bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_name(char c) { return is_name_start(c) || (c >= '0' && c <= '9'); }
+
+class Splitter {
+ public:
+  explicit Splitter(std::string_view text) : text_(text) {}
+
+  Words run() {
+    while (at_ < text_.size() && !out_.problem) step();
+    if (!out_.problem) finish_word();
+    if (!out_.problem) refuse_assignment();
+    return std::move(out_);
+  }
+
+ private:
+  char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+
+  void fail(std::size_t offset, std::size_t length, std::string message) {
+    out_.problem = Words::Problem{offset, length, std::move(message)};
+  }
+  void refuse(std::size_t length) {
+    fail(at_, length,
+         fmt::format(
+             "\"{}\" needs a shell, and none is used here; quote it, or write command: [\"sh\", \"-c\", \"...\"]",
+             text_.substr(at_, length)));
+  }
+
+  void add(char c) {
+    word_.push_back(c);
+    in_word_ = true;
+  }
+  void finish_word() {
+    if (in_word_) out_.words.push_back(std::move(word_));
+    word_.clear();
+    in_word_ = false;
+  }
+
+  void step() {
+    char c = peek();
+    switch (c) {
+      case ' ':
+      case '\t':
+      case '\n':
+      case '\r':
+        finish_word();
+        ++at_;
+        return;
+      case '\'': return single_quoted();
+      case '"': return double_quoted();
+      case '\\': return backslash();
+      case '|':
+      case '&':
+      case '<':
+      case '>': return refuse(peek(1) == c ? 2 : 1);
+      case ';':
+      case '(':
+      case ')':
+      case '`': return refuse(1);
+      case '$':
+        if (std::size_t length = expansion(); length != 0) return refuse(length);
+        break;
+      default: break;
+    }
+    add(c);
+    ++at_;
+  }
+
+  // The length of what a shell would expand at a $, or 0. ${...} is left alone.
+  std::size_t expansion() const {
+    if (peek(1) == '(') return 2;
+    std::size_t length = 1;
+    if (!is_name_start(peek(1))) return peek(1) >= '0' && peek(1) <= '9' ? 2 : 0;
+    while (at_ + length < text_.size() && is_name(text_[at_ + length])) ++length;
+    return length;
+  }
+
+  void single_quoted() {
+    std::size_t end = text_.find('\'', at_ + 1);
+    if (end == std::string_view::npos) return fail(at_, 1, "this quote is not closed");
+    word_ += text_.substr(at_ + 1, end - at_ - 1);
+    in_word_ = true;
+    at_ = end + 1;
+  }
+
+  void double_quoted() {
+    std::size_t start = at_++;
+    in_word_ = true;
+    while (at_ < text_.size()) {
+      char c = text_[at_];
+      if (c == '"') {
+        ++at_;
+        return;
+      }
+      if (c == '`') return refuse(1);
+      if (c == '$') {
+        if (std::size_t length = expansion(); length != 0) return refuse(length);
+      }
+      bool escaped =
+          c == '\\' && (peek(1) == '"' || peek(1) == '\\' || peek(1) == '$' || peek(1) == '`' || peek(1) == '\n');
+      if (escaped) {
+        if (peek(1) != '\n') word_.push_back(peek(1));
+        at_ += 2;
+        continue;
+      }
+      word_.push_back(c);
+      ++at_;
+    }
+    fail(start, 1, "this quote is not closed");
+  }
+
+  void backslash() {
+    if (at_ + 1 == text_.size()) return fail(at_, 1, "a backslash at the end escapes nothing");
+    if (peek(1) != '\n') add(peek(1));  // backslash and line feed: the line goes on
+    at_ += 2;
+  }
+
+  // NAME=value in front of a command is the shell's, too.
+  void refuse_assignment() {
+    if (out_.words.empty()) return;
+    const std::string& first = out_.words.front();
+    std::size_t length = 0;
+    while (length < first.size() && is_name(first[length])) ++length;
+    if (length == 0 || length == first.size() || first[length] != '=' || !is_name_start(first[0])) return;
+    std::string name = first.substr(0, length);
+    std::size_t offset = text_.find(name);
+    fail(offset == std::string_view::npos ? 0 : offset, length + 1,
+         fmt::format("\"{}=\" in front of a command needs a shell, and none is used here; write it under env", name));
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::string word_;
+  bool in_word_ = false;  // an empty pair of quotes is a word, too
+  Words out_;
+};
+
+}  // namespace
+
+Words split_words(std::string_view text) { return Splitter(text).run(); }
+
+}  // namespace rota::config
