@@ -14,7 +14,7 @@ WRAPPED = {
     r"yaml-cpp/.*": ("src/config",),
     r"llhttp\.h": ("src/http",),
     r"CLI/.*": ("src/cli",),
-    r"nlohmann/.*": ("src/control", "src/cli"),
+    r"nlohmann/.*": ("src/control", "src/cli", "tests"),
     r"catch2/.*": ("tests",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
