@@ -23,6 +23,7 @@ class HeadWriter {
 
   // A text of ours, line ends included.
   void literal(std::string_view text) {
+    if (text.empty()) return;  // of which memcpy would want a real address
     std::memcpy(room(text.size()), text.data(), text.size());
     at_ += text.size();
   }

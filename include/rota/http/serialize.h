@@ -15,7 +15,7 @@ namespace rota::http {
 
 // What the proxy knows of the client beside the head.
 struct Forwarding {
-  std::string_view client_address;  // numeric, without brackets or port; empty for a Unix peer
+  std::string_view client_address = {};  // numeric, without brackets or port; empty for a Unix peer
   std::string_view proto = "http";
   std::uint16_t port = 0;         // the listener's
   std::string_view via = "rota";  // pseudonym
@@ -38,8 +38,8 @@ struct ResponseOptions {
   std::uint64_t length = 0;
   bool keep_alive = true;  // say Connection: close when false; keep-alive to a 1.0 client when true
   int client_minor = 1;
-  bool interim = false;   // a 1xx: no framing, no Connection
-  std::string_view date;  // added when the worker sent none; empty: do not add
+  bool interim = false;        // a 1xx: no framing, no Connection
+  std::string_view date = {};  // added when the worker sent none; empty: do not add
 };
 // Appends "HTTP/1.1 status reason" and the worker's end-to-end fields.
 void append_response_head(std::string& out, const ResponseHead& head, const ResponseOptions& options);
@@ -50,10 +50,10 @@ std::string_view reason_of(int status);
 // A complete response of our own (head and body) with Date, Content-Type, Content-Length.
 struct OwnResponse {
   int status = 500;
-  std::string_view content_type;
-  std::string_view body;          // not sent when head_only
-  std::string_view extra_fields;  // whole lines, each ended by CRLF ("Retry-After: 1\r\n")
-  std::string_view date;
+  std::string_view content_type = {};
+  std::string_view body = {};          // not sent when head_only
+  std::string_view extra_fields = {};  // whole lines, each ended by CRLF ("Retry-After: 1\r\n")
+  std::string_view date = {};
   bool keep_alive = false;
   bool head_only = false;
   int client_minor = 1;

@@ -181,7 +181,7 @@ inline Decoded decode_cut(std::string_view text, std::vector<std::size_t> cuts) 
       if (result.end != ChunkedDecoder::Event::data) break;
       result.content += decoder.data();
     }
-    result.consumed = cut - in.size();
+    if (result.end == ChunkedDecoder::Event::done) result.consumed = cut - in.size();
     if (result.end != ChunkedDecoder::Event::more) break;
     from = cut;
   }
