@@ -44,8 +44,9 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   std::time_t seconds = record.time_ms / 1000;
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
-  fmt::format_to(std::back_inserter(out), "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\"", parts.tm_year + 1900,
-                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, record.time_ms % 1000);
+  fmt::format_to(std::back_inserter(out), "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\"",
+                 parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                 record.time_ms % 1000);
   append_text(out, "client", record.client);
   append_text(out, "method", record.method);
   append_text(out, "host", record.host);

@@ -14,7 +14,8 @@ void App::apply(const ipc::AppState& state) {
     if (!known) upstream->forget();
   }
   for (const ipc::UpstreamState& one : state.upstreams) {
-    auto at = std::find_if(upstreams_.begin(), upstreams_.end(), [&](const auto& have) { return have->id() == one.id; });
+    auto at =
+        std::find_if(upstreams_.begin(), upstreams_.end(), [&](const auto& have) { return have->id() == one.id; });
     if (at != upstreams_.end()) {
       (*at)->set_phase(one.phase);
     } else {

@@ -130,7 +130,8 @@ void ControlLink::supervisor_said(ipc::Packet& packet) {
   }
 }
 
-// --- what the keeper gives -------------------------------------------------------------------------------------------------
+// --- what the keeper gives
+// -------------------------------------------------------------------------------------------------
 
 void ControlLink::take_fds(ipc::Packet& packet) {
   ipc::ProxyFd given;
@@ -187,7 +188,8 @@ void ControlLink::take_supervisor(ipc::Packet& packet) {
   tell(hello);
 }
 
-// --- state -----------------------------------------------------------------------------------------------------------------
+// --- state
+// -----------------------------------------------------------------------------------------------------------------
 
 void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   ROTA_CHECK(packet.fd_count == 1);
@@ -219,7 +221,8 @@ void ControlLink::start_loops() {
   }
 }
 
-// --- what the loops say ------------------------------------------------------------------------------------------------------
+// --- what the loops say
+// ------------------------------------------------------------------------------------------------------
 
 void ControlLink::post(LoopEvent event) {
   events_.post(std::move(event));

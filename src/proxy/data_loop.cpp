@@ -85,7 +85,8 @@ void DataLoop::apply_apps(const ipc::ProxyState& state) {
   std::erase_if(apps_, [](const std::unique_ptr<App>& app) { return app->finished(); });
 }
 
-// --- listeners -----------------------------------------------------------------------------------------------------------
+// --- listeners
+// -----------------------------------------------------------------------------------------------------------
 
 void DataLoop::obey(TakeListeners& order) {
   std::erase_if(listeners_, [&](const auto& one) { return one->name() == order.name; });
@@ -155,7 +156,8 @@ void DataLoop::out_of_descriptors() {
   update_listeners();
 }
 
-// --- requests ------------------------------------------------------------------------------------------------------------
+// --- requests
+// ------------------------------------------------------------------------------------------------------------
 
 App* DataLoop::route(const http::RequestHead&) {
   for (auto& app : apps_) {

@@ -14,7 +14,8 @@ namespace {
 bool contains_lower(std::string_view text, std::string_view lower) {
   for (std::size_t i = 0; i + lower.size() <= text.size(); i++) {
     std::size_t k = 0;
-    while (k < lower.size() && ((text[i + k] >= 'A' && text[i + k] <= 'Z') ? text[i + k] + 32 : text[i + k]) == lower[k]) {
+    while (k < lower.size() &&
+           ((text[i + k] >= 'A' && text[i + k] <= 'Z') ? text[i + k] + 32 : text[i + k]) == lower[k]) {
       k++;
     }
     if (k == lower.size()) return true;

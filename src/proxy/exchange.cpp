@@ -24,7 +24,8 @@ void Exchange::trim() {
   if (response_input_.capacity() > kKeptMemory) std::string().swap(response_input_);
 }
 
-void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& head, const http::Forwarding& forwarding) {
+void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& head,
+                     const http::Forwarding& forwarding) {
   ROTA_CHECK(state_ == State::idle && connection_ == nullptr);
   client_ = &client;
   app_ = &app;
@@ -51,7 +52,8 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   }
 }
 
-// --- the request ---------------------------------------------------------------------------------------------------------
+// --- the request
+// ---------------------------------------------------------------------------------------------------------
 
 void Exchange::upload(std::string_view data) {
   bytes_received_ += data.size();
@@ -145,7 +147,8 @@ bool Exchange::send_request() {
   accepted_before_ = stream.accepted();
   int error = stream.write(replay_);
   if (error != 0) {
-    // Nothing was accepted. A pooled connection that its worker has just closed is no news; a fresh one means a dead listener.
+    // Nothing was accepted. A pooled connection that its worker has just closed is no news; a fresh one means a dead
+    // listener.
     if (connection_->exchanges == 0) connection_->upstream().eject(error);
     drop_connection(false);
     return false;
@@ -183,7 +186,8 @@ void Exchange::on_writable(uv::Stream& stream) {
   }
 }
 
-// --- the response --------------------------------------------------------------------------------------------------------
+// --- the response
+// --------------------------------------------------------------------------------------------------------
 
 void Exchange::on_read(uv::Stream&, std::string_view bytes) {
   if (context_.logs_access() && first_byte_ns_ < 0) first_byte_ns_ = LoopContext::monotonic_ns() - started_ns_;
@@ -308,7 +312,8 @@ void Exchange::client_writable() {
   context_.arm(*this, app_->settings().idle_timeout);
 }
 
-// --- ends ----------------------------------------------------------------------------------------------------------------
+// --- ends
+// ----------------------------------------------------------------------------------------------------------------
 
 void Exchange::on_end(uv::Stream&) {
   if (state_ != State::relaying) return attempt_failed(true, 0);

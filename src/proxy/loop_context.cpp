@@ -15,7 +15,8 @@ LoopContext::LoopContext(uv::Loop& loop_in, LogWriter& log_writer, UpstreamEvent
 LoopContext::~LoopContext() = default;
 
 http::HeadLimits LoopContext::head_limits() const {
-  return {static_cast<std::size_t>(state->head.count), state->fields_max, static_cast<std::size_t>(state->target.count)};
+  return {static_cast<std::size_t>(state->head.count), state->fields_max,
+          static_cast<std::size_t>(state->target.count)};
 }
 
 std::string_view LoopContext::date() {
@@ -34,7 +35,8 @@ std::int64_t LoopContext::wall_ms() {
 }
 
 std::int64_t LoopContext::monotonic_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 void LoopContext::log_access(const AccessRecord& record) {

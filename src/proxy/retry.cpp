@@ -13,8 +13,8 @@ Delivery delivery_of(const AttemptFacts& facts) {
 bool may_retry(const RetryFacts& facts) {
   if (!facts.replayable) return false;
   if (facts.delivery == Delivery::never) return true;
-  bool idempotent = facts.method == http::Method::get || facts.method == http::Method::head ||
-                    facts.method == http::Method::options;
+  bool idempotent =
+      facts.method == http::Method::get || facts.method == http::Method::head || facts.method == http::Method::options;
   return idempotent && facts.retries_done < facts.retries_allowed;
 }
 

@@ -50,7 +50,8 @@ bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
   return true;
 }
 
-// --- reading -------------------------------------------------------------------------------------------------------------
+// --- reading
+// -------------------------------------------------------------------------------------------------------------
 
 void Session::on_read(uv::Stream&, std::string_view bytes) {
   switch (state_) {
@@ -243,7 +244,8 @@ void Session::resume_upload() {
   if (!body_complete()) context_.arm(*this, context_.state->body);
 }
 
-// --- writing -------------------------------------------------------------------------------------------------------------
+// --- writing
+// -------------------------------------------------------------------------------------------------------------
 
 void Session::response_head(const http::ResponseHead& head) {
   Gather& gather = context_.to_client;
@@ -256,7 +258,8 @@ void Session::response_head(const http::ResponseHead& head) {
   } else {
     bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
     if (bodiless) {
-      framing_ = head.has_content_length && head.status != 204 ? http::ClientFraming::length : http::ClientFraming::none;
+      framing_ =
+          head.has_content_length && head.status != 204 ? http::ClientFraming::length : http::ClientFraming::none;
       options.length = head.content_length;
     } else if (head.framing.kind == http::BodyKind::none || head.framing.kind == http::BodyKind::length) {
       framing_ = http::ClientFraming::length;
@@ -265,7 +268,8 @@ void Session::response_head(const http::ResponseHead& head) {
       framing_ = client_minor_ > 0 ? http::ClientFraming::chunked : http::ClientFraming::until_close;
     }
     // An answer before the request's end closes the connection: what is still coming cannot become the next request.
-    keep_alive_ = keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
+    keep_alive_ =
+        keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
     options.framing = framing_;
     options.keep_alive = keep_alive_;
   }
@@ -376,7 +380,8 @@ void Session::on_writable(uv::Stream&) {
   }
 }
 
-// --- between and after exchanges -----------------------------------------------------------------------------------------
+// --- between and after exchanges
+// -----------------------------------------------------------------------------------------
 
 void Session::exchange_finished(bool whole) {
   context_.give_back(std::move(exchange_));
@@ -384,7 +389,8 @@ void Session::exchange_finished(bool whole) {
   upload_paused_ = false;
   if (state_ == State::ended) return end();
   if (whole) return after_response();
-  // The response broke off. A length or the missing last chunk says so; a body that only the end delimits needs a reset.
+  // The response broke off. A length or the missing last chunk says so; a body that only the end delimits needs a
+  // reset.
   keep_alive_ = false;
   if (framing_ == http::ClientFraming::until_close || framing_ == http::ClientFraming::none) {
     stream_->reset_on_close();

@@ -7,8 +7,8 @@
 
 namespace rota::proxy {
 
-// Only an idle connection listens to itself; while it is lent the exchange does. An idle one that stirs is of no more use:
-// a byte without a request is no response (RFC 9112 9.2).
+// Only an idle connection listens to itself; while it is lent the exchange does. An idle one that stirs is of no more
+// use: a byte without a request is no response (RFC 9112 9.2).
 void UpstreamConnection::on_read(uv::Stream&, std::string_view) { upstream_.discard(*this); }
 void UpstreamConnection::on_end(uv::Stream&) { upstream_.discard(*this); }
 void UpstreamConnection::on_error(uv::Stream&, int) { upstream_.discard(*this); }
@@ -22,8 +22,8 @@ Upstream::Upstream(LoopContext& context, const ipc::UpstreamState& state)
       kind_(state.kind),
       address_(state.address),
       phase_(ipc::UpstreamPhase::waiting) {
-  auto resolved = kind_ == ipc::UpstreamKind::unix_path ? sys::unix_address(address_)
-                                                        : sys::tcp_address(address_, state.port);
+  auto resolved =
+      kind_ == ipc::UpstreamKind::unix_path ? sys::unix_address(address_) : sys::tcp_address(address_, state.port);
   // The supervisor sends only what it has checked; anything else makes every connect fail, and says so.
   if (resolved) {
     socket_address_ = *resolved;
@@ -71,13 +71,14 @@ Upstream::Acquired Upstream::acquire(uv::StreamListener& user) {
   if (socket_address_.size == 0) return {nullptr, EINVAL};
   sys::Connect made = sys::connect_to(socket_address_);
   // Our own lack of descriptors says nothing of the worker.
-  if (made.error == EMFILE || made.error == ENFILE || made.error == ENOBUFS || made.error == ENOMEM) return {nullptr, EAGAIN};
+  if (made.error == EMFILE || made.error == ENFILE || made.error == ENOBUFS || made.error == ENOMEM)
+    return {nullptr, EAGAIN};
   if (made.error != 0 && made.error != EINPROGRESS) return {nullptr, made.error};
   auto connection = std::make_unique<UpstreamConnection>(*this);
   connection->connecting = made.error == EINPROGRESS;
-  auto stream = uv::Stream::open(context_.loop,
-                                 kind_ == ipc::UpstreamKind::unix_path ? uv::Stream::Kind::unix_socket : uv::Stream::Kind::tcp,
-                                 std::move(made.fd), user);
+  auto stream = uv::Stream::open(
+      context_.loop, kind_ == ipc::UpstreamKind::unix_path ? uv::Stream::Kind::unix_socket : uv::Stream::Kind::tcp,
+      std::move(made.fd), user);
   if (!stream) return {nullptr, EAGAIN};
   connection->stream_ = std::move(*stream);
   in_flight_++;
@@ -93,7 +94,8 @@ void Upstream::release(std::unique_ptr<UpstreamConnection> connection, bool keep
   // A worker that announces its own limit gets a second's margin: it counts from a moment we do not see.
   if (keep_alive_timeout_s > 0) idle_limit = std::chrono::seconds(std::min(keep_alive_timeout_s, 3600U) - 1);
   bool worn_out = keep_alive_max > 0 && connection->exchanges >= keep_alive_max;
-  if (keep && phase_ == ipc::UpstreamPhase::ready && !worn_out && idle_limit > Duration::zero() && idle_.size() < kIdleMax) {
+  if (keep && phase_ == ipc::UpstreamPhase::ready && !worn_out && idle_limit > Duration::zero() &&
+      idle_.size() < kIdleMax) {
     connection->stream_->set_listener(*connection);
     connection->stream_->start_reading();
     context_.arm(*connection, idle_limit);

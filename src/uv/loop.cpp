@@ -9,8 +9,8 @@
 
 namespace rota::uv {
 
-// The check handle runs after every poll and frees what was retired. While something waits there the idle handle is active,
-// which keeps that poll from blocking.
+// The check handle runs after every poll and frees what was retired. While something waits there the idle handle is
+// active, which keeps that poll from blocking.
 struct Loop::Parts {
   uv_check_t check{};
   uv_idle_t idle{};

@@ -1,6 +1,7 @@
 // The log front end: one line, one write(2) to stderr, never a buffer that a crash could lose.
 // Each process calls configure() once at start; before that lines appear without a role. Any thread.
-// Under systemd (stderr is the journal) lines start with the journal's <n> priority prefix and carry no time stamp of their own.
+// Under systemd (stderr is the journal) lines start with the journal's <n> priority prefix and carry no time stamp of
+// their own.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,9 +13,9 @@ namespace rota::log {
 enum class Level { debug, info, warning, error };
 
 struct Settings {
-  std::string_view role;              // "keeper", "supervisor", "proxy"; must outlive the process's log (a literal)
+  std::string_view role;  // "keeper", "supervisor", "proxy"; must outlive the process's log (a literal)
   Level threshold = Level::info;
-  bool journald_prefix = false;       // see stderr_is_journal()
+  bool journald_prefix = false;  // see stderr_is_journal()
 };
 
 void configure(const Settings& settings);

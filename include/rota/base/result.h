@@ -15,15 +15,15 @@ namespace rota {
 
 // What a caller may want to branch on. Anything finer is in `sys`.
 enum class Errc {
-  invalid,        // an argument or input breaks its grammar
-  not_found,      // no such file, user, program
-  denied,         // the operating system refused for lack of permission
-  in_use,         // an address, a lock, a path is taken
-  limit,          // a named limit of ours would be passed
-  closed,         // the peer is gone
-  would_block,    // nothing to read or no room to write now
-  protocol,       // a peer inside rota broke the channel's rules
-  os,             // any other system call failure; see sys
+  invalid,      // an argument or input breaks its grammar
+  not_found,    // no such file, user, program
+  denied,       // the operating system refused for lack of permission
+  in_use,       // an address, a lock, a path is taken
+  limit,        // a named limit of ours would be passed
+  closed,       // the peer is gone
+  would_block,  // nothing to read or no room to write now
+  protocol,     // a peer inside rota broke the channel's rules
+  os,           // any other system call failure; see sys
 };
 
 // `sys` is an errno value or 0. `context` is one sentence without a full stop, fit to be shown to an operator.
@@ -42,8 +42,8 @@ Error os_error(std::string context, int sys = errno);
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor): like std::expected
-  Result(Error error) : state_(std::move(error)) {}     // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}      // NOLINT(google-explicit-constructor): like std::expected
+  Result(Error error) : state_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool has_value() const { return std::holds_alternative<T>(state_); }
   explicit operator bool() const { return has_value(); }
@@ -73,7 +73,7 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}     // NOLINT(google-explicit-constructor)
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool has_value() const { return !error_.has_value(); }
   explicit operator bool() const { return has_value(); }

@@ -16,8 +16,8 @@ constexpr Bytes operator""_B(unsigned long long n) { return Bytes{n}; }
 constexpr Bytes operator""_KiB(unsigned long long n) { return Bytes{n * 1024}; }
 constexpr Bytes operator""_MiB(unsigned long long n) { return Bytes{n * 1024 * 1024}; }
 
-using Duration = std::chrono::milliseconds;                   // every configured time
-using TimePoint = std::chrono::steady_clock::time_point;      // CLOCK_MONOTONIC; never the wall clock
-using namespace std::chrono_literals;                         // 250ms, 5s, 1h
+using Duration = std::chrono::milliseconds;               // every configured time
+using TimePoint = std::chrono::steady_clock::time_point;  // CLOCK_MONOTONIC; never the wall clock
+using namespace std::chrono_literals;                     // 250ms, 5s, 1h
 
 }  // namespace rota

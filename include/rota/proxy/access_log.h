@@ -1,5 +1,5 @@
-// One JSON line per handled request. Formatted on the loop into a bounded buffer; written by one thread, so that a full disk or a
-// stopped reader never stalls a loop: what does not fit is dropped and counted.
+// One JSON line per handled request. Formatted on the loop into a bounded buffer; written by one thread, so that a full
+// disk or a stopped reader never stalls a loop: what does not fit is dropped and counted.
 #pragma once
 
 #include <condition_variable>
@@ -20,16 +20,16 @@ struct AccessRecord {
   std::string_view method;
   std::string_view host;
   std::string_view target;
-  int status = 0;            // sent to the client; 0: none
+  int status = 0;                    // sent to the client; 0: none
   std::uint64_t bytes_sent = 0;      // of the response body
   std::uint64_t bytes_received = 0;  // of the request body
-  std::string_view app;      // empty: none
-  std::int64_t slot = -1;    // -1: none
-  std::string_view upstream; // address; empty: none
+  std::string_view app;              // empty: none
+  std::int64_t slot = -1;            // -1: none
+  std::string_view upstream;         // address; empty: none
   double total_ms = 0;
-  double queue_ms = 0;       // waiting for an upstream
+  double queue_ms = 0;  // waiting for an upstream
   double connect_ms = 0;
-  double first_byte_ms = -1; // from the request's start; -1: none came
+  double first_byte_ms = -1;  // from the request's start; -1: none came
   std::uint32_t retries = 0;
   std::string_view outcome;
   std::string_view user_agent;
@@ -47,8 +47,8 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  void use(UniqueFd fd);                 // replaces the file; empty: off
-  void hand_over(std::string& lines);    // takes whole lines and leaves `lines` empty; any thread
+  void use(UniqueFd fd);               // replaces the file; empty: off
+  void hand_over(std::string& lines);  // takes whole lines and leaves `lines` empty; any thread
   std::uint64_t dropped_lines();
 
  private:

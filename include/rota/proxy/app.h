@@ -54,10 +54,10 @@ class App {
   void rebuild_round();
 
   LoopContext& context_;
-  ipc::AppState settings_;                           // without its upstreams
-  std::vector<std::unique_ptr<Upstream>> upstreams_; // by slot, then id; forgotten ones until nothing is in flight
-  std::vector<Upstream*> round_;                     // the ready ones, by slot
-  std::size_t next_ = 0;                             // into round_
+  ipc::AppState settings_;                            // without its upstreams
+  std::vector<std::unique_ptr<Upstream>> upstreams_;  // by slot, then id; forgotten ones until nothing is in flight
+  std::vector<Upstream*> round_;                      // the ready ones, by slot
+  std::size_t next_ = 0;                              // into round_
   IntrusiveList<Held> held_;
   std::size_t held_count_ = 0;
   bool releasing_ = false;

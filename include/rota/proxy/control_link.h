@@ -1,5 +1,5 @@
-// The proxy's main thread: what the keeper and the supervisor say, turned into commands for the data loops, and what the loops say,
-// turned into messages for the supervisor.
+// The proxy's main thread: what the keeper and the supervisor say, turned into commands for the data loops, and what
+// the loops say, turned into messages for the supervisor.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// One thread, one libuv loop, and everything on it: listeners, sessions, apps, deadlines. Loops share nothing but the immutable
-// state and the log writer; they are told by commands and tell by events, through mailboxes.
+// One thread, one libuv loop, and everything on it: listeners, sessions, apps, deadlines. Loops share nothing but the
+// immutable state and the log writer; they are told by commands and tell by events, through mailboxes.
 #pragma once
 
 #include <cstdint>
@@ -115,8 +115,8 @@ class DataLoop final : public uv::WakeupListener,
   std::vector<std::unique_ptr<Listener>> listeners_;
   IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
   std::size_t session_count_ = 0;
-  bool accepting_ = false;      // the listeners are watched
-  bool full_ = false;           // connections_max was reached: not watched until there is room
+  bool accepting_ = false;  // the listeners are watched
+  bool full_ = false;       // connections_max was reached: not watched until there is room
   bool quiet_told_ = false;
 
   uv::Wakeup wakeup_;

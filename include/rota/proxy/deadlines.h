@@ -1,6 +1,6 @@
-// All timeouts of one loop behind one coarse timer: a FIFO list per duration, because equal durations expire in the order they
-// were armed. Arming, re-arming and disarming are O(1) and make no system call. Expiry is late by at most one tick.
-// Knows nothing of what waits. Single-threaded.
+// All timeouts of one loop behind one coarse timer: a FIFO list per duration, because equal durations expire in the
+// order they were armed. Arming, re-arming and disarming are O(1) and make no system call. Expiry is late by at most
+// one tick. Knows nothing of what waits. Single-threaded.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// The short answers rota gives itself: plain text for people, JSON for clients that ask for JSON. Nothing the client sent is echoed.
+// The short answers rota gives itself: plain text for people, JSON for clients that ask for JSON. Nothing the client
+// sent is echoed.
 #pragma once
 
 #include <string>

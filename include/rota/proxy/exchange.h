@@ -1,6 +1,6 @@
-// One request and its response: picks an upstream (or waits for one), writes the request, reads the response, and ends exactly
-// once through finish(). Knows no client connection: the request's body comes in and the response goes out through its client,
-// so that a client may have many exchanges at a time.
+// One request and its response: picks an upstream (or waits for one), writes the request, reads the response, and ends
+// exactly once through finish(). Knows no client connection: the request's body comes in and the response goes out
+// through its client, so that a client may have many exchanges at a time.
 //
 //   idle → holding ⇄ awaiting_response → relaying → idle
 //
@@ -28,11 +28,13 @@ class Exchange;
 // The client's side of an exchange. Calls come from within the exchange's own callbacks; none may destroy the exchange.
 class ExchangeClient {
  public:
-  // Parts of a response in order; spans die with the call to flush(). head.status may be 1xx, then another head follows.
+  // Parts of a response in order; spans die with the call to flush(). head.status may be 1xx, then another head
+  // follows.
   virtual void response_head(const http::ResponseHead& head) = 0;
   virtual void response_body(std::string_view data) = 0;
   virtual void response_end() = 0;
-  // Writes what was given since the last flush in one go. False: the client is gone (the exchange ends as client_closed).
+  // Writes what was given since the last flush in one go. False: the client is gone (the exchange ends as
+  // client_closed).
   virtual bool flush() = 0;
   // A short answer of rota's own instead of a response.
   // `text`: a sentence without a full stop for the page. Written at once.
@@ -79,7 +81,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void begin();
 
   void client_writable();
-  // The client broke off, broke a rule or was too slow: ends the exchange. With a status (and no response begun) it is told so.
+  // The client broke off, broke a rule or was too slow: ends the exchange. With a status (and no response begun) it is
+  // told so.
   void abort(Outcome outcome, int status = 0, std::string_view text = {});
 
  private:
@@ -93,9 +96,9 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void on_deadline() override;
   bool try_upstream() override;
 
-  bool attempt();                 // false: no upstream for now
+  bool attempt();  // false: no upstream for now
   void hold();
-  bool send_request();            // false: this connection is of no use, try another
+  bool send_request();  // false: this connection is of no use, try another
   void send_upload();
   void await_response();
   void attempt_failed(bool eof, int error);
@@ -105,7 +108,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void relay(std::string_view bytes);
   void complete(bool surplus);
   void drop_connection(bool keep);
-  void fail(Outcome outcome);     // own response when none has begun, else a cut
+  void fail(Outcome outcome);  // own response when none has begun, else a cut
   void finish(Outcome outcome, int status, bool whole);
   void log(Outcome outcome, int status);
 
@@ -119,8 +122,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // the request
   http::Method method_ = http::Method::other;
   bool chunked_upload_ = false;
-  std::string replay_;            // regenerated head and encoded body so far, while another attempt is possible
-  std::size_t head_bytes_ = 0;    // of it
+  std::string replay_;          // regenerated head and encoded body so far, while another attempt is possible
+  std::size_t head_bytes_ = 0;  // of it
   bool replayable_ = true;
   bool upload_paused_ = false;
   std::uint64_t bytes_received_ = 0;
@@ -129,8 +132,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   std::unique_ptr<UpstreamConnection> connection_;
   std::uint64_t accepted_before_ = 0;  // connection's count when the attempt began
   bool one_write_ = false;
-  bool deaf_ = false;                  // the worker takes no more of the request
-  std::uint32_t retries_ = 0;          // attempts after the first
+  bool deaf_ = false;          // the worker takes no more of the request
+  std::uint32_t retries_ = 0;  // attempts after the first
   std::uint32_t retries_possibly_read_ = 0;
   std::uint64_t avoid_upstream_ = 0;
   TimePoint give_up_holding_{};
@@ -138,7 +141,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // the response
   http::ResponseHeadParser response_parser_;
   http::ChunkedDecoder decoder_;
-  std::string response_input_;    // an incomplete head
+  std::string response_input_;  // an incomplete head
   http::BodyKind body_kind_ = http::BodyKind::none;
   std::uint64_t body_left_ = 0;
   bool worker_keeps_alive_ = false;
@@ -152,7 +155,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   std::uint64_t bytes_sent_ = 0;
   std::int64_t wall_ms_ = 0;
   std::int64_t started_ns_ = 0;
-  std::int64_t attempt_ns_ = 0;     // start of the current wait for an upstream
+  std::int64_t attempt_ns_ = 0;  // start of the current wait for an upstream
   std::int64_t queue_ns_ = 0;
   std::int64_t connect_ns_ = 0;
   std::int64_t first_byte_ns_ = -1;

@@ -1,4 +1,5 @@
-// Collects what one write(2) shall carry: spans of others' memory and text made here. Nothing is copied until the write.
+// Collects what one write(2) shall carry: spans of others' memory and text made here. Nothing is copied until the
+// write.
 #pragma once
 
 #include <sys/uio.h>

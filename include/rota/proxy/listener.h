@@ -1,4 +1,5 @@
-// One listening socket on one loop: accepts in small batches, so that a burst of new clients does not starve the old ones.
+// One listening socket on one loop: accepts in small batches, so that a burst of new clients does not starve the old
+// ones.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ class Listener;
 class ListenerOwner {
  public:
   virtual void accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) = 0;
-  virtual bool has_room() const = 0;         // another client may be taken
-  virtual void out_of_descriptors() = 0;     // pause all listeners for a while
+  virtual bool has_room() const = 0;      // another client may be taken
+  virtual void out_of_descriptors() = 0;  // pause all listeners for a while
 
  protected:
   ~ListenerOwner() = default;

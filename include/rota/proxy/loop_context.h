@@ -1,5 +1,6 @@
-// What everything on one data loop shares: time, deadlines, the configuration in force, scratch memory, the access log's buffer.
-// Outlives every session, exchange and upstream of its loop. Single-threaded but for the LogWriter behind it.
+// What everything on one data loop shares: time, deadlines, the configuration in force, scratch memory, the access
+// log's buffer. Outlives every session, exchange and upstream of its loop. Single-threaded but for the LogWriter behind
+// it.
 #pragma once
 
 #include <cstdint>

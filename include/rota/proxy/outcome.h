@@ -1,4 +1,5 @@
-// How an exchange ended, in one table: the word in the access log, the status sent when no response had begun, the text of the page.
+// How an exchange ended, in one table: the word in the access log, the status sent when no response had begun, the text
+// of the page.
 #pragma once
 
 #include <cstdint>
@@ -6,15 +7,15 @@
 namespace rota::proxy {
 
 enum class Outcome : std::uint8_t {
-  ok,                  // the worker's response, whole
-  client_closed,       // the client went away first
-  bad_request,         // the head or body broke a rule; the status is the rejection's
+  ok,             // the worker's response, whole
+  client_closed,  // the client went away first
+  bad_request,    // the head or body broke a rule; the status is the rejection's
   body_too_large,
-  request_timeout,     // the client was too slow with head or body
-  client_write_timeout,// the client took no bytes
-  no_route,            // no app for this request
+  request_timeout,       // the client was too slow with head or body
+  client_write_timeout,  // the client took no bytes
+  no_route,              // no app for this request
   queue_full,
-  queue_timeout,       // no upstream became ready in time
+  queue_timeout,  // no upstream became ready in time
   connect_timeout,
   upstream_closed,     // EOF or reset before any response byte
   upstream_invalid,    // not an HTTP response
@@ -26,10 +27,10 @@ enum class Outcome : std::uint8_t {
 };
 
 struct OutcomeInfo {
-  const char* word;      // access log
-  int status;            // sent to the client when no response has begun; 0: the connection just ends
-  const char* text;      // what the page says
-  bool retry_after;      // a later try may succeed: Retry-After
+  const char* word;  // access log
+  int status;        // sent to the client when no response has begun; 0: the connection just ends
+  const char* text;  // what the page says
+  bool retry_after;  // a later try may succeed: Retry-After
 };
 const OutcomeInfo& info_of(Outcome outcome);
 

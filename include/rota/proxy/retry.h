@@ -1,4 +1,5 @@
-// May a failed attempt be tried again? One pure function; the rule is the project's promise that a POST is never executed twice.
+// May a failed attempt be tried again? One pure function; the rule is the project's promise that a POST is never
+// executed twice.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,24 @@ enum class Delivery : std::uint8_t {
 
 struct AttemptFacts {
   bool unix_socket = false;
-  bool eof = false;                  // else an errno in `error`
+  bool eof = false;  // else an errno in `error`
   int error = 0;
   std::uint64_t bytes_accepted = 0;  // of this request, by the kernel
   bool one_write = false;            // the whole request went out in one write of at most kOneSegmentMax bytes
 };
 inline constexpr std::size_t kOneSegmentMax = 4096;
 
-// Linux AF_UNIX: a peer that closes with our bytes unread (or never accepted us) makes our read fail with ECONNRESET; one that
-// had read everything gives EOF. A longer request may have been read in part, so that only one small write proves anything.
+// Linux AF_UNIX: a peer that closes with our bytes unread (or never accepted us) makes our read fail with ECONNRESET;
+// one that had read everything gives EOF. A longer request may have been read in part, so that only one small write
+// proves anything.
 Delivery delivery_of(const AttemptFacts& facts);
 
 struct RetryFacts {
   Delivery delivery = Delivery::possibly;
   http::Method method = http::Method::other;
-  std::uint32_t retries_done = 0;      // of possibly delivered attempts
+  std::uint32_t retries_done = 0;  // of possibly delivered attempts
   std::uint32_t retries_allowed = 0;
-  bool replayable = false;             // head and body so far are still held
+  bool replayable = false;  // head and body so far are still held
 };
 bool may_retry(const RetryFacts& facts);
 

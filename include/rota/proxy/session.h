@@ -1,4 +1,5 @@
-// A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in stages.
+// A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in
+// stages.
 //
 //   idle → reading_head → in_exchange → idle ...;  any → lingering → (retired)
 //
@@ -34,8 +35,8 @@ class SessionOwner {
 struct SessionLink : ListLink {};
 
 struct ClientInfo {
-  std::string address;      // numeric; empty for a Unix peer
-  std::uint16_t port = 0;   // the listener's
+  std::string address;     // numeric; empty for a Unix peer
+  std::uint16_t port = 0;  // the listener's
 };
 
 class Session final : public SessionLink,
@@ -55,8 +56,8 @@ class Session final : public SessionLink,
   // Ends everything now; an exchange in progress is logged as shutting_down.
   void cut();
 
-  static constexpr std::size_t kPipelinedMax = 16 * 1024;         // bytes read ahead of the exchange in progress
-  static constexpr Duration kLinger{2000};                        // for the peer to read our last bytes and close
+  static constexpr std::size_t kPipelinedMax = 16 * 1024;  // bytes read ahead of the exchange in progress
+  static constexpr Duration kLinger{2000};                 // for the peer to read our last bytes and close
   static constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kIdleGrace{500};
 
@@ -101,18 +102,18 @@ class Session final : public SessionLink,
   std::unique_ptr<uv::Stream> stream_;
 
   State state_ = State::idle;
-  bool peer_closed_ = false;        // the peer has sent its FIN
+  bool peer_closed_ = false;  // the peer has sent its FIN
 
   // reading
   http::RequestHeadParser parser_;
-  std::string input_;               // bytes not yet understood, and those of requests to come
+  std::string input_;  // bytes not yet understood, and those of requests to come
 
   // the request in progress
   std::unique_ptr<Exchange> exchange_;
   http::BodyKind body_kind_ = http::BodyKind::none;
   std::uint64_t body_left_ = 0;
   std::unique_ptr<http::ChunkedDecoder> decoder_;
-  bool keep_alive_ = true;          // after this response
+  bool keep_alive_ = true;  // after this response
   bool wants_json_ = false;
   int client_minor_ = 1;
   http::Method method_ = http::Method::other;

@@ -1,5 +1,5 @@
-// A worker or server as one loop sees it: its phase, what is in flight, and the pool of connections to it (LIFO, no lock).
-// An App outlives its Upstreams, an Upstream outlives its UpstreamConnections.
+// A worker or server as one loop sees it: its phase, what is in flight, and the pool of connections to it (LIFO, no
+// lock). An App outlives its Upstreams, an Upstream outlives its UpstreamConnections.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@ namespace rota::proxy {
 
 class Upstream;
 
-// One connection to a worker: lent to an exchange, or idle in its upstream's pool and watched there. Any byte or end on an idle
-// connection closes it.
+// One connection to a worker: lent to an exchange, or idle in its upstream's pool and watched there. Any byte or end on
+// an idle connection closes it.
 class UpstreamConnection final : public uv::StreamListener, public DeadlineNode {
  public:
   explicit UpstreamConnection(Upstream& upstream) : upstream_(upstream) {}
 
   Upstream& upstream() { return upstream_; }
   uv::Stream& stream() { return *stream_; }
-  bool connecting = false;       // a TCP connect that has not been answered yet
-  std::uint32_t exchanges = 0;   // that it has served
+  bool connecting = false;      // a TCP connect that has not been answered yet
+  std::uint32_t exchanges = 0;  // that it has served
 
  private:
   friend class Upstream;
@@ -65,8 +65,8 @@ class Upstream {
   void eject(int error);
   bool ejected(TimePoint now) const { return now < ejected_until_; }
 
-  // A connection for one exchange, from the pool or new; in_flight counts it. error: EAGAIN means busy (a full backlog, or no
-  // descriptor left), anything else that nobody listens there.
+  // A connection for one exchange, from the pool or new; in_flight counts it. error: EAGAIN means busy (a full backlog,
+  // or no descriptor left), anything else that nobody listens there.
   struct Acquired {
     std::unique_ptr<UpstreamConnection> connection;
     int error = 0;
@@ -90,7 +90,7 @@ class Upstream {
   std::uint64_t id_;
   std::uint32_t slot_;
   ipc::UpstreamKind kind_;
-  std::string address_;      // path, or the numeric address with its port as text
+  std::string address_;  // path, or the numeric address with its port as text
   sys::SocketAddress socket_address_;
   ipc::UpstreamPhase phase_;
   bool forgotten_ = false;

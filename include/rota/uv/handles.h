@@ -1,5 +1,5 @@
-// Small libuv handles as RAII: after a destructor returns, no callback of that object runs. Owners are neither copied nor moved.
-// The raw struct lives in a heap cell of its own and outlives its owner until libuv has closed it.
+// Small libuv handles as RAII: after a destructor returns, no callback of that object runs. Owners are neither copied
+// nor moved. The raw struct lives in a heap cell of its own and outlives its owner until libuv has closed it.
 #pragma once
 
 #include <memory>
@@ -53,7 +53,8 @@ class FdListener {
  protected:
   ~FdListener() = default;
 };
-// Watches an fd that somebody else owns and keeps open longer than this. For long-lived fds only (channels, listeners, pipes).
+// Watches an fd that somebody else owns and keeps open longer than this. For long-lived fds only (channels, listeners,
+// pipes).
 class FdWatcher {
  public:
   FdWatcher(Loop& loop, int fd, FdListener& listener);

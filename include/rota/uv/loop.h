@@ -13,7 +13,8 @@ struct uv_loop_s;
 
 namespace rota::uv {
 
-// Whatever may have to die while its own method is still on the stack derives from this and is handed to Loop::retire().
+// Whatever may have to die while its own method is still on the stack derives from this and is handed to
+// Loop::retire().
 class Retirable {
  public:
   virtual ~Retirable() = default;
@@ -31,7 +32,8 @@ class Deferred : public ListLink {
 class Loop {
  public:
   explicit Loop(std::string label);
-  // Every handle's owner must be gone. Runs until libuv has closed them all; CHECKs that none is left and names those that are.
+  // Every handle's owner must be gone. Runs until libuv has closed them all; CHECKs that none is left and names those
+  // that are.
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -44,10 +46,12 @@ class Loop {
   // One read buffer for everything on the loop: a reader consumes or copies before it returns.
   std::span<char> scratch();
 
-  // Frees the object from the loop's top level, when no method of it can be on the stack. Its owner has made it silent already.
+  // Frees the object from the loop's top level, when no method of it can be on the stack. Its owner has made it silent
+  // already.
   void retire(std::unique_ptr<Retirable> object);
 
-  // Calls work.run_deferred() from the loop's top level. Already waiting: nothing changes. A destroyed Deferred is forgotten.
+  // Calls work.run_deferred() from the loop's top level. Already waiting: nothing changes. A destroyed Deferred is
+  // forgotten.
   void defer(Deferred& work);
 
   uv_loop_s* raw() { return loop_.get(); }

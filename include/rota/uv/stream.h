@@ -1,5 +1,5 @@
-// A connected TCP or Unix stream: reads into the loop's scratch buffer, writes at once and queues only what the kernel did not take.
-// Knows bytes and back-pressure; nothing of HTTP.
+// A connected TCP or Unix stream: reads into the loop's scratch buffer, writes at once and queues only what the kernel
+// did not take. Knows bytes and back-pressure; nothing of HTTP.
 #pragma once
 
 #include <sys/uio.h>
@@ -21,8 +21,8 @@ template <>
 void CloseLater<uv_stream_s>::operator()(uv_stream_s* raw) const noexcept;  // a uv_tcp_t or a uv_pipe_t
 
 class Stream;
-// The listener may destroy or retire the stream's owner inside any of these only by Loop::retire(); destroying the Stream itself
-// inside its own callback is allowed (the callback is the last thing that touches it).
+// The listener may destroy or retire the stream's owner inside any of these only by Loop::retire(); destroying the
+// Stream itself inside its own callback is allowed (the callback is the last thing that touches it).
 class StreamListener {
  public:
   // Bytes in the scratch buffer, gone after the return.
@@ -57,7 +57,8 @@ class Stream {
   void stop_reading();
   bool reading() const { return reading_; }
 
-  // Sends now what the kernel takes, copies the rest. Returns 0, or the errno of a connection that is gone (on_error is not called for it).
+  // Sends now what the kernel takes, copies the rest. Returns 0, or the errno of a connection that is gone (on_error is
+  // not called for it).
   int write(std::span<const iovec> parts);
   int write(std::string_view bytes);
   std::size_t queued() const { return queued_; }

@@ -1,0 +1,105 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+#include <vector>
+
+#include "rota/base/intrusive_list.h"
+#include "rota/base/json.h"
+#include "rota/base/log.h"
+#include "rota/base/result.h"
+#include "rota/base/unique_fd.h"
+
+using namespace rota;
+
+TEST_CASE("an error says what failed and why") {
+  Error error = os_error("opening /x", ENOENT);
+  CHECK(error.code == Errc::not_found);
+  CHECK(error.text() == "opening /x: No such file or directory");
+  CHECK(Error{Errc::limit, 0, "too many"}.text() == "too many");
+  Result<int> bad = error;
+  CHECK_FALSE(bad);
+  Result<int> good = 5;
+  CHECK(*good == 5);
+}
+
+TEST_CASE("a file descriptor has one owner and is closed with it") {
+  int number = -1;
+  {
+    UniqueFd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    REQUIRE(fd);
+    number = fd.get();
+    UniqueFd moved(std::move(fd));
+    CHECK_FALSE(fd);
+    UniqueFd twin = moved.duplicate();
+    CHECK(twin.get() != moved.get());
+    CHECK((::fcntl(twin.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  }
+  CHECK(::fcntl(number, F_GETFD) == -1);
+}
+
+TEST_CASE("JSON strings escape what must be and replace what is not UTF-8") {
+  auto json = [](std::string_view text) {
+    std::string out;
+    append_json_string(out, text);
+    return out;
+  };
+  CHECK(json("plain") == "\"plain\"");
+  CHECK(json("a\"b\\c\n\x01\x7f") == "\"a\\\"b\\\\c\\u000a\\u0001\\u007f\"");
+  CHECK(json("\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80") == "\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\"");
+  CHECK(json("\xff") == "\"\xEF\xBF\xBD\"");
+  CHECK(json("\xC0\xAF") == "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");              // an overlong form
+  CHECK(json("\xED\xA0\x80").find("\xED\xA0\x80") == std::string::npos);  // a surrogate
+  CHECK(json("\xE2\x82") == "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");              // cut short
+}
+
+namespace {
+
+struct Item : ListLink {
+  explicit Item(int value_in) : value(value_in) {}
+  int value;
+};
+std::vector<int> values(IntrusiveList<Item>& list) {
+  std::vector<int> out;
+  list.for_each([&](Item& item) { out.push_back(item.value); });
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("an element leaves its list from anywhere, also by dying") {
+  IntrusiveList<Item> list;
+  Item a(1), b(2);
+  {
+    Item c(3);
+    list.push_back(a);
+    list.push_back(c);
+    list.push_back(b);
+    CHECK(values(list) == std::vector<int>{1, 3, 2});
+  }
+  CHECK(values(list) == std::vector<int>{1, 2});
+  list.for_each([](Item& item) { item.unlink(); });
+  CHECK(list.empty());
+  list.push_front(b);
+  list.insert_sorted(a, [](const Item& other) { return other.value > 1; });
+  CHECK(values(list) == std::vector<int>{1, 2});
+}
+
+TEST_CASE("log lines carry level and role, and no control bytes of others") {
+  int pipe_fds[2];
+  REQUIRE(::pipe2(pipe_fds, O_CLOEXEC) == 0);
+  UniqueFd reader(pipe_fds[0]);
+  UniqueFd saved(::dup(2));
+  ::dup2(pipe_fds[1], 2);
+  ::close(pipe_fds[1]);
+  log::configure({"test", log::Level::info, true});
+  log::debug("hidden");
+  log::warning("a\nforged {}", "line\x1b[31m");
+  log::configure({});
+  ::dup2(saved.get(), 2);
+  char buffer[512];
+  ssize_t n = ::read(reader.get(), buffer, sizeof buffer);
+  REQUIRE(n > 0);
+  CHECK(std::string(buffer, static_cast<std::size_t>(n)) == "<4>test warning: a\\x0aforged line\\x1b[31m\n");
+}

@@ -1,0 +1,237 @@
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <string>
+#include <thread>
+
+#include "rota/uv/handles.h"
+#include "rota/uv/loop.h"
+#include "rota/uv/stream.h"
+
+using namespace rota;
+using namespace rota::uv;
+
+namespace {
+
+struct Stopper final : TimerListener {
+  explicit Stopper(Loop& loop) : loop_(loop), timer_(loop, *this) {}
+  void on_timer(Timer&) override {
+    timed_out = true;
+    loop_.stop();
+  }
+  void within(Duration limit) { timer_.start(limit); }
+  bool timed_out = false;
+
+ private:
+  Loop& loop_;
+  Timer timer_;
+};
+
+struct Recorder final : StreamListener {
+  explicit Recorder(Loop& loop) : loop_(loop) {}
+  void on_read(Stream&, std::string_view bytes) override {
+    text += bytes;
+    if (text.size() >= want) loop_.stop();
+  }
+  void on_end(Stream&) override {
+    ended = true;
+    loop_.stop();
+  }
+  void on_error(Stream&, int number) override {
+    error = number;
+    loop_.stop();
+  }
+  void on_writable(Stream&) override {
+    writable++;
+    if (stop_when_writable) loop_.stop();
+  }
+  std::string text;
+  std::size_t want = SIZE_MAX;
+  bool ended = false;
+  bool stop_when_writable = false;
+  int error = 0;
+  int writable = 0;
+
+ private:
+  Loop& loop_;
+};
+
+struct Pair {
+  Pair() {
+    int fds[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    ours = UniqueFd(fds[0]);
+    peer = UniqueFd(fds[1]);
+    ::fcntl(ours.get(), F_SETFL, O_NONBLOCK);
+  }
+  UniqueFd ours, peer;
+};
+
+struct Flagged final : Retirable {
+  explicit Flagged(bool& gone) : gone_(gone) {}
+  ~Flagged() override { gone_ = true; }
+  bool& gone_;
+};
+
+}  // namespace
+
+TEST_CASE("a stream reads what comes, and tells the end") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  stopper.within(5s);
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  REQUIRE(::write(pair.peer.get(), "hello", 5) == 5);
+  recorder.want = 5;
+  loop.run();
+  CHECK(recorder.text == "hello");
+  pair.peer.reset();
+  loop.run();
+  CHECK(recorder.ended);
+  CHECK_FALSE(stopper.timed_out);
+}
+
+TEST_CASE("what the kernel does not take is queued, counted, and written in order") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  stopper.within(20s);
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  std::string sent;
+  for (int i = 0; i < 40; i++) {
+    std::string part(50'000, static_cast<char>('a' + i % 26));
+    sent += part;
+    REQUIRE((*stream)->write(part) == 0);
+  }
+  CHECK((*stream)->queued() > 0);
+  CHECK((*stream)->congested());
+  CHECK((*stream)->queued() + (*stream)->accepted() == sent.size());
+  (*stream)->shut_down_writing();
+  std::string got;
+  std::thread reader([&] {
+    char buffer[65536];
+    ssize_t n = 0;
+    while ((n = ::read(pair.peer.get(), buffer, sizeof buffer)) > 0) got.append(buffer, static_cast<std::size_t>(n));
+  });
+  recorder.stop_when_writable = true;
+  while ((*stream)->queued() > 0 && !stopper.timed_out) loop.run();
+  reader.join();
+  CHECK(got == sent);
+  CHECK(recorder.writable >= 1);
+  CHECK((*stream)->accepted() == sent.size());
+}
+
+TEST_CASE("a stream may be destroyed with a full queue; no callback comes afterwards") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  REQUIRE((*stream)->write(std::string(2'000'000, 'x')) == 0);
+  stream->reset();
+  stopper.within(10ms);
+  loop.run();
+  CHECK(recorder.writable == 0);
+  CHECK(recorder.error == 0);
+}
+
+TEST_CASE("writing to a peer that is gone reports EPIPE at once and raises no signal") {
+  Loop loop("test");
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  pair.peer.reset();
+  CHECK((*stream)->write("x") == EPIPE);
+}
+
+TEST_CASE("a stopped stream reads nothing until it is started again") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  (*stream)->stop_reading();
+  REQUIRE(::write(pair.peer.get(), "abc", 3) == 3);
+  stopper.within(20ms);
+  loop.run();
+  CHECK(recorder.text.empty());
+  (*stream)->start_reading();
+  recorder.want = 3;
+  stopper.within(5s);
+  loop.run();
+  CHECK(recorder.text == "abc");
+}
+
+TEST_CASE("a retired object is freed in the same turn, and never inside the caller") {
+  Loop loop("test");
+  bool gone = false;
+  struct Retirer final : TimerListener {
+    Retirer(Loop& loop, bool& gone) : loop_(loop), gone_(gone), timer_(loop, *this) { timer_.start(1ms); }
+    void on_timer(Timer&) override {
+      loop_.retire(std::make_unique<Flagged>(gone_));
+      gone_inside = gone_;
+    }
+    Loop& loop_;
+    bool& gone_;
+    bool gone_inside = true;
+    Timer timer_;
+  } retirer(loop, gone);
+  Stopper stopper(loop);
+  stopper.within(50ms);
+  loop.run();
+  CHECK_FALSE(retirer.gone_inside);
+  CHECK(gone);
+}
+
+TEST_CASE("deferred work runs once from the top of the loop, and is forgotten when destroyed") {
+  Loop loop("test");
+  struct Work final : Deferred {
+    explicit Work(int& count) : count_(count) {}
+    void run_deferred() override { count_++; }
+    int& count_;
+  };
+  int count = 0;
+  Work work(count);
+  loop.defer(work);
+  loop.defer(work);
+  int never = 0;
+  {
+    Work gone(never);
+    loop.defer(gone);
+  }
+  Stopper stopper(loop);
+  stopper.within(20ms);
+  loop.run();
+  CHECK(count == 1);
+  CHECK(never == 0);
+}
+
+TEST_CASE("a wakeup from another thread reaches the loop") {
+  Loop loop("test");
+  struct Waker final : WakeupListener {
+    explicit Waker(Loop& loop) : loop_(loop), wakeup(loop, *this) {}
+    void on_wakeup(Wakeup&) override {
+      woken = true;
+      loop_.stop();
+    }
+    Loop& loop_;
+    bool woken = false;
+    Wakeup wakeup;
+  } waker(loop);
+  Stopper stopper(loop);
+  stopper.within(5s);
+  std::thread other([&] { waker.wakeup.wake(); });
+  loop.run();
+  other.join();
+  CHECK(waker.woken);
+}
