@@ -52,13 +52,6 @@ class Check(RotaCase):
         self.assertEqual(daemon.code, 78)
         self.assertIn("command", daemon.told)
 
-    def test_variables_of_the_environment(self):
-        text = self.good("    env: {A: \"${SHELL_OF_NOBODY:-fallback}\", B: \"${HOME}\"}\n")
-        self.assertEqual(self.check(text).code, 0)
-        daemon = self.check(self.good("    env: {A: \"${NOT_SET_ANYWHERE}\"}\n"))
-        self.assertEqual(daemon.code, 78)
-        self.assertIn("NOT_SET_ANYWHERE", daemon.told)
-
     def test_a_file_that_is_not_there(self):
         daemon = self.ends("check", self.folder / "none.yaml")
         self.assertEqual(daemon.code, 78)

@@ -11,12 +11,12 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+from signal import SIGKILL, SIGTERM
 
 import processes
 from wire import Client
@@ -47,7 +47,7 @@ def wait_for(condition, timeout=15.0, what="a condition"):
 
 
 def _die_with_the_test():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed test leaves no daemon
+    ctypes.CDLL(None).prctl(1, SIGKILL)  # PR_SET_PDEATHSIG: a killed test leaves no daemon
 
 
 class Daemon:
@@ -141,7 +141,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"rota did not end within {timeout * PATIENCE:g} s:\n{self.log[-4000:]}") from None
 
-    def stop(self, expected=0, number=signal.SIGTERM):
+    def stop(self, expected=0, number=SIGTERM):
         self.signal(number)
         code = self.wait()
         assert code == expected, f"exit code {code}, not {expected}:\n{self.log[-4000:]}"
@@ -175,7 +175,7 @@ class Daemon:
         """At the end of a test, whatever happened in it: nothing stays alive."""
         if self.process.poll() is None:
             self.tree()
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(SIGTERM)
             try:
                 self.process.wait(15 * PATIENCE)
             except subprocess.TimeoutExpired:
@@ -184,7 +184,7 @@ class Daemon:
         for process in self.left_processes() + ([processes.read(self.pid)] if hung else []):
             if hung and process is not None:
                 try:
-                    os.kill(process.pid, signal.SIGKILL)
+                    os.kill(process.pid, SIGKILL)
                 except ProcessLookupError:
                     pass
         self.process.wait(10)
