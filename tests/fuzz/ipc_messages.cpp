@@ -1,5 +1,5 @@
-// Decodes arbitrary bytes as every message and both bulks: nothing may be read out of bounds, and what is accepted must be
-// exactly what the encoder writes.
+// Decodes arbitrary bytes as every message and both bulks: nothing may be read out of bounds, and what is accepted must
+// be exactly what the encoder writes.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

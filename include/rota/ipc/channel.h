@@ -15,7 +15,8 @@
 
 namespace rota::ipc {
 
-// A received message. `bytes` points into the channel's buffer and dies with the next receive(); the fds are the receiver's.
+// A received message. `bytes` points into the channel's buffer and dies with the next receive(); the fds are the
+// receiver's.
 struct Packet {
   std::string_view bytes;
   std::array<UniqueFd, kFdsMax> fds;
@@ -25,7 +26,8 @@ struct Packet {
 
 class Channel {
  public:
-  // Both ends close-on-exec and non-blocking, with buffers large enough that a reader that lives never sees would_block.
+  // Both ends close-on-exec and non-blocking, with buffers large enough that a reader that lives never sees
+  // would_block.
   static Result<std::pair<UniqueFd, UniqueFd>> make_pair();
 
   Channel() = default;
@@ -48,7 +50,7 @@ class Channel {
 
  private:
   UniqueFd fd_;
-  std::string out_;                       // reserved once; encoding allocates nothing afterwards
+  std::string out_;  // reserved once; encoding allocates nothing afterwards
   std::array<char, kMessageMax> in_{};
 };
 

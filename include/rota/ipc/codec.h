@@ -79,7 +79,8 @@ class Decoder {
       std::string_view raw = take(sizeof(T));
       for (std::size_t i = 0; i < raw.size(); i++) {
         bits = static_cast<std::make_unsigned_t<T>>(
-            bits | static_cast<std::make_unsigned_t<T>>(static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(raw[i])) << (8 * i)));
+            bits | static_cast<std::make_unsigned_t<T>>(
+                       static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(raw[i])) << (8 * i)));
       }
       value = static_cast<T>(bits);
     } else if constexpr (std::same_as<T, Duration>) {
@@ -140,7 +141,8 @@ void encode_message(std::string& out, const M& message) {
 // The type of an encoded message, or 0xFFFF.
 inline std::uint16_t message_type(std::string_view bytes) {
   if (bytes.size() < 2) return 0xFFFF;
-  return static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) | (static_cast<unsigned char>(bytes[1]) << 8U));
+  return static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) |
+                                    (static_cast<unsigned char>(bytes[1]) << 8U));
 }
 // False when the bytes are not exactly such a message. Views in it point into `bytes`.
 template <class M>

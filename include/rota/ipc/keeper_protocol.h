@@ -10,6 +10,9 @@
 
 #include "rota/base/units.h"
 
+// A struct's fields() is one line, as in a table.
+// clang-format off
+
 namespace rota::ipc {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
@@ -297,3 +300,5 @@ struct SpawnSpec {
 };
 
 }  // namespace rota::ipc
+
+// clang-format on

@@ -9,6 +9,9 @@
 #include "rota/base/units.h"
 #include "rota/ipc/keeper_protocol.h"
 
+// A struct's fields() is one line, as in a table.
+// clang-format off
+
 namespace rota::ipc {
 
 enum class ProxyMessage : std::uint16_t {
@@ -131,3 +134,5 @@ struct ProxyState {
 };
 
 }  // namespace rota::ipc
+
+// clang-format on

@@ -22,6 +22,15 @@ inline constexpr Duration kStopGrace{10000};  // for workers, when the keeper st
 inline constexpr Duration kRoleGrace{2000};   // for roles, at every end
 inline constexpr unsigned kDeathsMax = 5;     // supervisors that die over a request to stop
 
+// How everything ends, once it is to end.
+struct Ending {
+  int code = 0;
+  TimePoint kill_at{};     // KILL to the groups of the workers
+  TimePoint give_up_at{};  // what has not ended by then cannot be ended
+  bool killed = false;
+  bool finished = false;
+};
+
 class Keeper {
  public:
   Keeper(Launcher launcher, Signals signals, Systemd systemd, UniqueFd supervisor_spec);
@@ -32,14 +41,6 @@ class Keeper {
   int run();
 
  private:
-  struct Ending {
-    int code = 0;
-    TimePoint kill_at{};     // KILL to the groups of the workers
-    TimePoint give_up_at{};  // what has not ended by then cannot be ended
-    bool killed = false;
-    bool finished = false;
-  };
-
   void fill_poll_set();
   void turn(TimePoint now);
   void read_channel(Role& role, TimePoint now);
