@@ -27,10 +27,11 @@ Result<Address> unix_address(std::string_view path) {
   if (path.substr(0, 2) == "//") {
     std::size_t start = path.find_first_not_of('/');
     if (start == std::string_view::npos) return bad("has no path; write unix:/run/app.sock");
-    return bad(fmt::format("is not written as a URL; write {}", quoted(fmt::format("unix:/{}", path.substr(start)))));
+    return bad(
+        fmt::format("is not written as a URL; write {}", in_quotes(fmt::format("unix:/{}", path.substr(start)))));
   }
   if (path.empty()) return bad("has no path; write unix:/run/app.sock");
-  if (path[0] != '/') return bad(fmt::format("must have an absolute path after unix:, not {}", quoted(path)));
+  if (path[0] != '/') return bad(fmt::format("must have an absolute path after unix:, not {}", in_quotes(path)));
   if (path.size() > kSocketPathMax) {
     return bad(fmt::format("has a path of {} bytes; a Unix socket's path may have {}", path.size(), kSocketPathMax));
   }
@@ -42,7 +43,7 @@ Result<Address> unix_address(std::string_view path) {
 }
 
 Result<std::uint16_t> parse_port(std::string_view text, AddressUse use) {
-  if (!is_digits(text)) return bad(fmt::format("has the port {}, which is not a number", quoted(text)));
+  if (!is_digits(text)) return bad(fmt::format("has the port {}, which is not a number", in_quotes(text)));
   auto port = parse_count(text);
   std::uint64_t least = use == AddressUse::server ? 1 : 0;
   if (!port || *port > 65535 || *port < least) {
@@ -58,11 +59,11 @@ Result<std::string> parse_host(std::string_view host, AddressUse use) {
     return bad(fmt::format("has a host name of {} bytes; it may have {}", host.size(), kHostMax));
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
   if (host.find_first_not_of(kAllowed) != std::string_view::npos) {
-    return bad(fmt::format("has the host {}, which is neither a name nor an address", quoted(host)));
+    return bad(fmt::format("has the host {}, which is neither a name nor an address", in_quotes(host)));
   }
   bool looks_numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
   if (looks_numeric && !is_numeric(AF_INET, host)) {
-    return bad(fmt::format("has the host {}, which is not an IPv4 address", quoted(host)));
+    return bad(fmt::format("has the host {}, which is not an IPv4 address", in_quotes(host)));
   }
   return std::string(host);
 }
@@ -73,7 +74,7 @@ Result<Address> bracketed(std::string_view text, AddressUse use) {
   if (end == std::string_view::npos) return bad(R"(has no closing "]"; write "[::1]:8080")");
   std::string_view host = text.substr(1, end - 1);
   if (!is_numeric(AF_INET6, host))
-    return bad(fmt::format("has {} in brackets, which is not an IPv6 address", quoted(host)));
+    return bad(fmt::format("has {} in brackets, which is not an IPv6 address", in_quotes(host)));
   if (text.size() < end + 2 || text[end + 1] != ':') {
     return bad(fmt::format("has no port; write \"[{}]:8080\"", host));
   }
@@ -91,11 +92,11 @@ Result<Address> parse_address(std::string_view text, AddressUse use) {
   if (text.empty()) return bad("is empty; write host:port or unix:/path");
   if (text.find('\0') != std::string_view::npos) return bad("contains a NUL byte");
   if (std::size_t scheme = text.find("://"); scheme != std::string_view::npos && text.substr(0, scheme) != "unix") {
-    return bad(fmt::format("is not a URL; write host:port without {}", quoted(text.substr(0, scheme + 3))));
+    return bad(fmt::format("is not a URL; write host:port without {}", in_quotes(text.substr(0, scheme + 3))));
   }
   if (text.substr(0, 5) == "unix:") return unix_address(text.substr(5));
   if (text[0] == '/')
-    return bad(fmt::format("needs unix: in front of a path; write {}", quoted(fmt::format("unix:{}", text))));
+    return bad(fmt::format("needs unix: in front of a path; write {}", in_quotes(fmt::format("unix:{}", text))));
   if (text[0] == '[') return bracketed(text, use);
   if (is_digits(text)) {
     if (use == AddressUse::server) return bad(fmt::format("needs a host; write 127.0.0.1:{}", text.substr(0, 20)));
@@ -107,13 +108,13 @@ Result<Address> parse_address(std::string_view text, AddressUse use) {
   }
   std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {
-    return bad(fmt::format("has no port; write {}", quoted(fmt::format("{}:8080", text))));
+    return bad(fmt::format("has no port; write {}", in_quotes(fmt::format("{}:8080", text))));
   }
   std::string_view host_text = text.substr(0, colon);
   if (host_text.empty()) {
     return bad(use == AddressUse::server
-                   ? fmt::format("needs a host; write {}", quoted(fmt::format("127.0.0.1{}", text)))
-                   : fmt::format("needs a host; write {} for all addresses", quoted(fmt::format("*{}", text))));
+                   ? fmt::format("needs a host; write {}", in_quotes(fmt::format("127.0.0.1{}", text)))
+                   : fmt::format("needs a host; write {} for all addresses", in_quotes(fmt::format("*{}", text))));
   }
   if (host_text.find(':') != std::string_view::npos) {
     return bad(R"(has several ":"; an IPv6 address goes in brackets, as in "[::1]:8080")");

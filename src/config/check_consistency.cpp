@@ -15,7 +15,7 @@ void check_command_or_servers(CheckInput& input, const App& app) {
   if (servers == nullptr && command == nullptr && app.command.empty()) {
     reader.problems().add({app.place.line, static_cast<std::size_t>(app.place.column - 1), app.name.size()},
                           fmt::format("app {} needs a command (rota starts its workers) or servers (which run already)",
-                                      quoted(app.name)));
+                                      in_quotes(app.name)));
   }
   if (servers == nullptr) return;
   for (const Key& key : app_table().keys) {

@@ -48,11 +48,11 @@ std::string program_problem(const App& app) {
     std::string path = below(app.directory, program);
     switch (look_at(path)) {
       case Found::program: return "";
-      case Found::directory: return fmt::format("names the program {}, which is a directory", quoted(path));
+      case Found::directory: return fmt::format("names the program {}, which is a directory", in_quotes(path));
       case Found::not_executable:
         return fmt::format("names the program {}, which is not executable; run chmod +x, or name its interpreter first",
-                           quoted(path));
-      case Found::missing: return fmt::format("names the program {}, which does not exist", quoted(path));
+                           in_quotes(path));
+      case Found::missing: return fmt::format("names the program {}, which does not exist", in_quotes(path));
     }
   }
   bool in_directory = look_at(below(app.directory, program)) == Found::program;
@@ -70,9 +70,10 @@ std::string program_problem(const App& app) {
   }
   if (in_directory) {
     return fmt::format("names the program {}, which is not on PATH; write {} for the one in the app's directory",
-                       quoted(program), quoted("./" + program));
+                       in_quotes(program), in_quotes("./" + program));
   }
-  return fmt::format("names the program {}, which is not on PATH; install it, or write its full path", quoted(program));
+  return fmt::format("names the program {}, which is not on PATH; install it, or write its full path",
+                     in_quotes(program));
 }
 
 std::string directory_problem(const std::string& path) {
@@ -87,15 +88,16 @@ void check_user(CheckInput& input, const std::string& name, const std::string& p
   Span span = input.reader.given_span(path);
   auto user = sys::find_user(name);
   if (!user) {
-    problems.add(span, user.error().code == Errc::not_found ? fmt::format("\"user\": there is no user {}", quoted(name))
-                                                            : fmt::format("\"user\": {}", user.error().text()));
+    problems.add(span, user.error().code == Errc::not_found
+                           ? fmt::format("\"user\": there is no user {}", in_quotes(name))
+                           : fmt::format("\"user\": {}", user.error().text()));
     return;
   }
   if (::geteuid() == 0 || user->uid == ::geteuid()) return;
   auto self = sys::find_user_by_id(::geteuid());
   problems.add(span,
                fmt::format("\"user\" is {}, but rota was started as {}: only root can run something as another user",
-                           quoted(name), quoted(self ? self->name : fmt::format("{}", ::geteuid()))),
+                           in_quotes(name), in_quotes(self ? self->name : fmt::format("{}", ::geteuid()))),
                Problem::Kind::not_permitted);
 }
 
@@ -112,7 +114,7 @@ void check_socket_path(CheckInput& input, const App& app) {
       fmt::format(
           "the path of a worker's socket would have {} bytes and can have {}: choose a runtime_dir of at most {} "
           "bytes instead of {}",
-          longest.size(), kSocketPathMax, kSocketPathMax - fixed, quoted(input.config.runtime_dir)));
+          longest.size(), kSocketPathMax, kSocketPathMax - fixed, in_quotes(input.config.runtime_dir)));
 }
 
 void check_app(CheckInput& input, const App& app) {
@@ -121,7 +123,7 @@ void check_app(CheckInput& input, const App& app) {
   std::string wrong = directory_problem(app.directory);
   if (!wrong.empty()) {
     problems.add(input.reader.given_span(path + ".directory"),
-                 fmt::format("\"directory\": {} {}", quoted(app.directory), wrong));
+                 fmt::format("\"directory\": {} {}", in_quotes(app.directory), wrong));
   } else if (!app.command.empty() && !app.command[0].empty()) {
     std::string problem = program_problem(app);
     const Node* command = input.reader.given(path + ".command");
@@ -134,7 +136,7 @@ void check_app(CheckInput& input, const App& app) {
   if (app.workers > 0) check_socket_path(input, app);
   if (!app.command.empty() && app.user.empty() && ::geteuid() == 0) {
     input.notes.push_back(
-        fmt::format("workers of app {} run as root; name a user for them with user:", quoted(app.name)));
+        fmt::format("workers of app {} run as root; name a user for them with user:", in_quotes(app.name)));
   }
 }
 
@@ -148,10 +150,10 @@ void check_system(CheckInput& input) {
     std::string wrong = directory_problem(parent);
     if (!wrong.empty()) {
       input.reader.problems().add(input.reader.given_span("access_log"),
-                                  fmt::format("\"access_log\": the directory {} {}", quoted(parent), wrong));
+                                  fmt::format("\"access_log\": the directory {} {}", in_quotes(parent), wrong));
     } else if (look_at(config.access_log.path) == Found::directory) {
       input.reader.problems().add(input.reader.given_span("access_log"),
-                                  fmt::format("\"access_log\": {} is a directory", quoted(config.access_log.path)));
+                                  fmt::format("\"access_log\": {} is a directory", in_quotes(config.access_log.path)));
     }
   }
   for (const App& app : config.apps) {

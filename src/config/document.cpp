@@ -40,7 +40,7 @@ constexpr std::array<Wording, 8> kWordings{{
     {"end of map not found", "the mapping cannot go on here: check the indentation, or quote the value"},
     {"end of sequence not found", "the list cannot go on here: check the indentation, or quote the value"},
     {"the referenced anchor is not defined", "this alias names no anchor"},
-    {"unknown token", "a value cannot begin with this character: quote it"},
+    {"unknown token", "this character is not possible here: quote the value"},
     {"illegal block entry", "a list cannot begin here: check the indentation"},
     {"cannot assign multiple anchors", "a value can have one anchor only"},
     {"illegal tag", "tags are not supported"},
@@ -70,6 +70,7 @@ class Document::Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_tag(mark, tag);
+    if (tag == "!") refuse_open_quote(mark);
     add_leaf(mark, anchor, Node::Kind::scalar, value);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -131,6 +132,28 @@ class Document::Builder final : public YAML::EventHandler {
   // "?" plain, "!" quoted, "" neither: all else was written.
   static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!") throw Refusal{span_of(mark), "tags are not supported"};
+  }
+
+  // yaml-cpp takes the end of the file for a closing quote when a line feed stands before it. A file cut short must not
+  // pass for a whole one, so the quote is looked for here.
+  void refuse_open_quote(const YAML::Mark& mark) const {
+    std::size_t at = lines_.offset_of(span_of(mark));
+    std::string_view text = lines_.all();
+    while (at < text.size() && text[at] == '&') {  // an anchor stands before the value it names
+      at = text.find_first_of(" \t\r\n", at);
+      at = at == std::string_view::npos ? at : text.find_first_not_of(" \t\r\n", at);
+    }
+    if (at >= text.size() || (text[at] != '"' && text[at] != '\'')) return;  // a block scalar
+    for (std::size_t i = at + 1; i < text.size(); ++i) {
+      if (text[at] == '"' && text[i] == '\\') {
+        ++i;
+      } else if (text[i] == text[at] && text[at] == '\'' && i + 1 < text.size() && text[i + 1] == '\'') {
+        ++i;
+      } else if (text[i] == text[at]) {
+        return;
+      }
+    }
+    throw Refusal{lines_.at_offset(at), "this quote is not closed"};
   }
 
   Node* make(const YAML::Mark& mark, Node::Kind kind) {

@@ -69,7 +69,7 @@ void apply_overrides(const Source& source, Config& config, Reader& reader) {
     if (address) {
       config.listen = {*address};
     } else {
-      problems.add_option(fmt::format("--listen {} {}", quoted(source.listen), address.error().context));
+      problems.add_option(fmt::format("--listen {} {}", in_quotes(source.listen), address.error().context));
     }
   }
   if (!source.runtime_dir.empty()) {
@@ -82,7 +82,7 @@ void apply_overrides(const Source& source, Config& config, Reader& reader) {
   }
   for (App& app : config.apps) {
     if (!app.servers.empty()) {
-      problems.add_option(fmt::format("--workers has no meaning for app {}, which has servers", quoted(app.name)));
+      problems.add_option(fmt::format("--workers has no meaning for app {}, which has servers", in_quotes(app.name)));
       continue;
     }
     app.workers = *source.workers;

@@ -112,7 +112,7 @@ void Reader::each_entry(const Node& mapping, const std::function<void(const Node
     }
     if (auto [first, is_new] = seen.try_emplace(key.text, key.span.line); !is_new) {
       problems_.add(key.span,
-                    fmt::format("{} is given twice; the first is in line {}", quoted(key.text), first->second));
+                    fmt::format("{} is given twice; the first is in line {}", in_quotes(key.text), first->second));
       continue;
     }
     use(key, *entry.value);
@@ -133,7 +133,7 @@ void Reader::read(const Mapping& mapping, const Node& node, void* object) {
 }
 
 void Reader::unknown(const Mapping& mapping, const Node& key) {
-  std::string shown = quoted(key.text);
+  std::string shown = in_quotes(key.text);
   if (std::find(mapping.later.begin(), mapping.later.end(), key.text) != mapping.later.end()) {
     return problems_.add(key.span, fmt::format("{} is not available in this version", shown));
   }
@@ -142,9 +142,12 @@ void Reader::unknown(const Mapping& mapping, const Node& key) {
   }
   auto names = names_of(mapping);
   for (const Synonym& synonym : kSynonyms) {
-    if (synonym.written == key.text && has(mapping, synonym.meant)) {
-      return problems_.add(key.span, fmt::format("unknown key {}; it is called \"{}\" here", shown, synonym.meant));
-    }
+    if (synonym.written != key.text) continue;
+    std::vector<std::string_view> found;
+    if (!has(mapping, synonym.meant)) find_elsewhere(file_table(), synonym.meant, found);
+    std::string where = found.size() == 1 && !found[0].empty() ? fmt::format(", under {}", found[0]) : "";
+    return problems_.add(key.span,
+                         fmt::format("unknown key {}; it is called \"{}\" here{}", shown, synonym.meant, where));
   }
   if (std::string suggestion = did_you_mean(key.text, names); !suggestion.empty()) {
     return problems_.add(key.span, fmt::format("unknown key {}{}", shown, suggestion));

@@ -80,14 +80,15 @@ void set_env(Reader& reader, const Key& key, const Node& value, void* object) {
   reader.each_entry(value, [&](const Node& name, const Node& text) {
     constexpr std::string_view kRefused("= \t\n\r\0", 6);
     if (name.text.empty() || name.text.find_first_of(kRefused) != std::string::npos) {
-      reader.problems().add(name.span, fmt::format("{} cannot be the name of a variable", quoted(name.text)));
+      reader.problems().add(name.span, fmt::format("{} cannot be the name of a variable", in_quotes(name.text)));
     } else if (text.kind == Node::Kind::null) {
-      reader.problems().add(text.span, fmt::format("{} has no value; write \"\" for an empty one", quoted(name.text)));
+      reader.problems().add(text.span,
+                            fmt::format("{} has no value; write \"\" for an empty one", in_quotes(name.text)));
     } else if (text.kind != Node::Kind::scalar) {
       reader.problems().add(text.span,
-                            fmt::format("{} must be a text, not {}", quoted(name.text), kind_name(text.kind)));
+                            fmt::format("{} must be a text, not {}", in_quotes(name.text), kind_name(text.kind)));
     } else if (text.text.find('\0') != std::string::npos) {
-      reader.problems().add(text.span, fmt::format("{} contains a NUL byte", quoted(name.text)));
+      reader.problems().add(text.span, fmt::format("{} contains a NUL byte", in_quotes(name.text)));
     } else {
       env.emplace_back(name.text, text.text);
     }
@@ -101,7 +102,7 @@ void set_workers(Reader& reader, const Key& key, const Node& value, void* object
   if (app.workers_auto) return;
   if (value.text.find_first_not_of("0123456789") != std::string::npos) {
     return reader.bad(key, value,
-                      fmt::format("must be a whole number or auto, not {}{}", quoted(value.text),
+                      fmt::format("must be a whole number or auto, not {}{}", in_quotes(value.text),
                                   did_you_mean(value.text, {"auto"})));
   }
   read_number(reader, key, value, app.workers);
@@ -114,13 +115,14 @@ void set_socket(Reader& reader, const Key& key, const Node& value, void*) {
     if (value.text == later)
       return reader.bad(key, value, fmt::format("{} is not available in this version; only path is", later));
   }
-  reader.bad(key, value, fmt::format("must be path, not {}{}", quoted(value.text), did_you_mean(value.text, {"path"})));
+  reader.bad(key, value,
+             fmt::format("must be path, not {}{}", in_quotes(value.text), did_you_mean(value.text, {"path"})));
 }
 
 void set_health_path(Reader& reader, const Key& key, const Node& value, void* object) {
   std::string path;
   if (!read_text(reader, key, value, path)) return;
-  if (path[0] != '/') return reader.bad(key, value, fmt::format("must begin with \"/\", not be {}", quoted(path)));
+  if (path[0] != '/') return reader.bad(key, value, fmt::format("must begin with \"/\", not be {}", in_quotes(path)));
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] > ' ' && path[i] < 0x7F && path[i] != '#') continue;
     return reader.bad_inside(key, value, i, 1, "a request's path cannot contain this character; write it as %XX");
@@ -148,7 +150,7 @@ void set_signal(Reader& reader, const Key& key, const Node& value, void* object)
     names.push_back(signal.name);
   }
   reader.bad(key, value,
-             fmt::format("must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not {}{}", quoted(value.text),
+             fmt::format("must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not {}{}", in_quotes(value.text),
                          did_you_mean(name, names)));
 }
 

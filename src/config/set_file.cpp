@@ -61,7 +61,7 @@ void set_servers(Reader& reader, const Key& key, const Node& value, void* object
 void set_runtime_dir(Reader& reader, const Key& key, const Node& value, void* object) {
   std::string path;
   if (!read_text(reader, key, value, path)) return;
-  if (path[0] != '/') return reader.bad(key, value, fmt::format("must be an absolute path, not {}", quoted(path)));
+  if (path[0] != '/') return reader.bad(key, value, fmt::format("must be an absolute path, not {}", in_quotes(path)));
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   static_cast<Config*>(object)->runtime_dir = path;
 }
@@ -76,7 +76,7 @@ void set_access_log(Reader& reader, const Key& key, const Node& value, void* obj
     log = {AccessLog::To::standard_output, ""};
   } else if (text.find('/') == std::string::npos) {
     reader.bad(key, value,
-               fmt::format("must be off, stdout or a path with a \"/\" in it, not {}{}", quoted(text),
+               fmt::format("must be off, stdout or a path with a \"/\" in it, not {}{}", in_quotes(text),
                            did_you_mean(text, {"off", "stdout"})));
   } else if (text.back() == '/') {
     reader.bad(key, value, "must name a file, not a directory");
@@ -92,12 +92,12 @@ void set_apps(Reader& reader, const Key& key, const Node& value, void* object) {
     if (!is_app_name(name.text)) {
       reader.problems().add(name.span, fmt::format("an app's name has 1 to {} of a-z, 0-9, \"-\" and \"_\", and begins "
                                                    "with a letter or digit; {} does not fit",
-                                                   kAppNameMax, quoted(name.text)));
+                                                   kAppNameMax, in_quotes(name.text)));
     } else if (apps.size() == 1) {
       reader.problems().add(name.span,
                             fmt::format("a second app, {}, needs routes to tell the two apart, which are not "
                                         "available in this version; keep one app",
-                                        quoted(name.text)));
+                                        in_quotes(name.text)));
     }
     App app;
     app.name = name.text;
@@ -107,7 +107,7 @@ void set_apps(Reader& reader, const Key& key, const Node& value, void* object) {
       std::string_view found = kind_name(settings.kind);
       reader.problems().add(settings.span,
                             fmt::format("app {} must be a mapping such as {{command: node server.js}}, not {}",
-                                        quoted(name.text), found));
+                                        in_quotes(name.text), found));
       app.name.clear();  // nothing more is to be said of it
     } else {
       Reader::Below below(reader, app.name);

@@ -9,6 +9,7 @@ namespace rota::config {
 namespace {
 
 constexpr std::size_t kWordMax = 48;
+constexpr std::size_t kPrefixMin = 3;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -44,6 +45,10 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
       least = distance;
       best = candidate;
     }
+  }
+  if (!best.empty() || word.size() < kPrefixMin) return best;
+  for (std::string_view candidate : known) {  // "warn" for "warning"
+    if (candidate.substr(0, word.size()) == word) return candidate;
   }
   return best;
 }

@@ -41,7 +41,7 @@ constexpr Key user_key(Name name, Name note, Effect effect, Name doc) {
   return {name, Type::text, "", {}, effect, doc, &set_text<kMember>, {}, nullptr, {}, note};
 }
 constexpr Key mapping_key(Name name, const Mapping& inner, Setter set, Effect effect, Name doc) {
-  return {name, Type::mapping, "", {}, effect, doc, set, {}, &inner, {}, "none"};
+  return {name, Type::mapping, "", {}, effect, doc, set, {}, &inner, {}, "its keys' own"};
 }
 constexpr Key other_key(Name name, Name form, Name initial, Name note, Setter set, Effect effect, Name doc,
                         Range range = {}, const Mapping* inner = nullptr) {
@@ -267,7 +267,10 @@ std::string type_of(const Key& key) {
     case Type::choice: break;
   }
   std::string names;
-  for (const Choice& choice : key.choices) names += (names.empty() ? "" : " or ") + std::string(choice.name);
+  for (std::size_t i = 0; i < key.choices.size(); ++i) {
+    names += i == 0 ? "" : i + 1 == key.choices.size() ? " or " : ", ";
+    names += key.choices[i].name;
+  }
   return names;
 }
 

@@ -48,11 +48,22 @@ std::size_t byte_of(std::string_view text, std::size_t n) {
   return i;
 }
 
+// What a terminal would act on, and bytes that are no characters, become one "?" each, so that the caret stays in
+// place.
 std::string harmless(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c == '\t') c = ' ';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t length = utf8_length(text, i);
+    auto first = static_cast<unsigned char>(text[i]);
+    bool is_c1 = length == 2 && first == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (text[i] == '\t') {
+      out += ' ';
+    } else if (length == 0 || first < 0x20 || first == 0x7F || is_c1) {
+      out += '?';
+    } else {
+      out += text.substr(i, length);
+    }
+    i += length == 0 ? 1 : length;
   }
   return out;
 }
@@ -82,6 +93,11 @@ Span Text::at_offset(std::size_t offset) const {
   auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
   auto number = after - starts_.begin();
   return {static_cast<int>(number), offset - starts_[static_cast<std::size_t>(number - 1)], 1};
+}
+
+std::size_t Text::offset_of(Span span) const {
+  if (span.line < 1 || span.line > lines()) return text_.size();
+  return std::min(starts_[static_cast<std::size_t>(span.line - 1)] + span.byte, text_.size());
 }
 
 std::string Text::excerpt(Span span) const {

@@ -24,7 +24,9 @@ class Text {
   std::string_view line(int number) const;  // without its line feed; empty when there is no such line
   int lines() const { return static_cast<int>(starts_.size()); }
   Place place(Span span) const;  // the column in characters
+  std::string_view all() const { return text_; }
   Span at_offset(std::size_t offset) const;
+  std::size_t offset_of(Span span) const;  // the end of the text for what is nowhere in it
   // "  the line\n  ^~~~\n", cut to a window around the caret, control characters made harmless.
   std::string excerpt(Span span) const;
 

@@ -128,7 +128,7 @@ constexpr Grammar kSize{kSizes,  kSizeAliases, "a size", "512B, 32KiB, 8MiB or 1
 Result<std::uint64_t> parse_amount(std::string_view text, const Grammar& grammar) {
   auto amount = split_amount(text);
   if (!amount) {
-    return bad(fmt::format("must be {} such as {}, not {}", grammar.kind, grammar.examples, quoted(text)));
+    return bad(fmt::format("must be {} such as {}, not {}", grammar.kind, grammar.examples, in_quotes(text)));
   }
   std::string_view digits =
       text.substr(0, amount->fraction.data() != nullptr ? amount->whole.size() + 1 + amount->fraction.size()
@@ -140,17 +140,17 @@ Result<std::uint64_t> parse_amount(std::string_view text, const Grammar& grammar
       return bad(fmt::format("has a space before its unit; write {}{}", digits, unit.name));
     }
     auto whole = multiplied(amount->whole, unit.factor, grammar.max);
-    if (!whole) return bad(fmt::format("is too large: {}", quoted(text)));
+    if (!whole) return bad(fmt::format("is too large: {}", in_quotes(text)));
     auto part = fraction_of(amount->fraction, unit.factor);
-    if (!part) return bad(fmt::format("must be {}, not {}", grammar.smallest, quoted(text)));
+    if (!part) return bad(fmt::format("must be {}, not {}", grammar.smallest, in_quotes(text)));
     return *whole + *part;
   }
   for (const Alias& alias : grammar.aliases) {
     if (alias.written == amount->unit) {
-      return bad(fmt::format("has the unknown unit {}; write {}{}", quoted(amount->unit), digits, alias.meant));
+      return bad(fmt::format("has the unknown unit {}; write {}{}", in_quotes(amount->unit), digits, alias.meant));
     }
   }
-  return bad(fmt::format("has the unknown unit {}; write {} such as {}", quoted(amount->unit), grammar.kind,
+  return bad(fmt::format("has the unknown unit {}; write {} such as {}", in_quotes(amount->unit), grammar.kind,
                          grammar.examples));
 }
 
@@ -181,9 +181,9 @@ Result<Bytes> parse_size(std::string_view text) {
 Result<std::uint64_t> parse_count(std::string_view text) {
   bool digits = !text.empty();
   for (char c : text) digits = digits && is_digit(c);
-  if (!digits) return bad(fmt::format("must be a whole number, not {}", quoted(text)));
+  if (!digits) return bad(fmt::format("must be a whole number, not {}", in_quotes(text)));
   auto value = multiplied(text, 1, std::numeric_limits<std::uint32_t>::max());
-  if (!value) return bad(fmt::format("is too large: {}", quoted(text)));
+  if (!value) return bad(fmt::format("is too large: {}", in_quotes(text)));
   return *value;
 }
 
@@ -193,7 +193,7 @@ std::string format_duration(Duration duration) {
 
 std::string format_size(Bytes size) { return format_with(size.count, kSizes); }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::size_t cut = text.size();
   if (cut > kQuotedMax) {
     cut = kQuotedMax;

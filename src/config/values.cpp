@@ -90,7 +90,7 @@ bool read_choice(Reader& reader, const Key& key, const Node& value, int& into) {
     return true;
   }
   std::string suggestion = did_you_mean(value.text, names);
-  reader.bad(key, value, fmt::format("must be {}, not {}{}", known, quoted(value.text), suggestion));
+  reader.bad(key, value, fmt::format("must be {}, not {}{}", known, in_quotes(value.text), suggestion));
   return false;
 }
 

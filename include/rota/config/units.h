@@ -21,6 +21,6 @@ std::string format_duration(Duration duration);
 std::string format_size(Bytes size);
 
 // For messages: quoted, cut after 64 bytes, control bytes and broken UTF-8 escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace rota::config
