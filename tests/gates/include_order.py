@@ -12,7 +12,7 @@ NEVER = {"supervisor": {"proxy"}, "proxy": {"supervisor"}}
 WRAPPED = {
     r"uv\.h|uv/.*": ("src/uv",),
     r"yaml-cpp/.*": ("src/config",),
-    r"llhttp\.h": ("src/http",),
+    r"llhttp\.h": ("src/http", "tests/fuzz"),
     r"CLI/.*": ("src/cli",),
     r"nlohmann/.*": ("src/control", "src/cli", "tests"),
     r"catch2/.*": ("tests",),
