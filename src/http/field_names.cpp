@@ -21,26 +21,26 @@ KnownName match(std::string_view name, std::string_view text, KnownField field) 
   return {field, alias};
 }
 
-KnownName either(KnownName one, KnownName other) { return one.field != KnownField::other ? one : other; }
-
 KnownName by_length(std::string_view name) {
   using enum KnownField;
+  const auto starts = [name](char letter) { return folded(name[0]) == letter; };
   switch (name.size()) {
     case 2: return match(name, "te", te);
     case 3: return match(name, "via", via);
-    case 4: return either(match(name, "host", host), match(name, "date", date));
+    case 4: return starts('h') ? match(name, "host", host) : match(name, "date", date);
     case 5: return match(name, "proxy", proxy);
     case 6: return match(name, "expect", expect);
-    case 7: return either(match(name, "upgrade", upgrade), match(name, "trailer", trailer));
-    case 9: return either(match(name, "forwarded", forwarded), match(name, "x-real-ip", x_real_ip));
-    case 10: return either(match(name, "connection", connection), match(name, "keep-alive", keep_alive));
+    case 7: return starts('u') ? match(name, "upgrade", upgrade) : match(name, "trailer", trailer);
+    case 9: return starts('f') ? match(name, "forwarded", forwarded) : match(name, "x-real-ip", x_real_ip);
+    case 10: return starts('c') ? match(name, "connection", connection) : match(name, "keep-alive", keep_alive);
     case 12: return match(name, "max-forwards", max_forwards);
     case 14:
-      return either(match(name, "content-length", content_length), match(name, "http2-settings", http2_settings));
+      return starts('c') ? match(name, "content-length", content_length)
+                         : match(name, "http2-settings", http2_settings);
     case 16: return match(name, "proxy-connection", proxy_connection);
     case 17:
-      return either(match(name, "transfer-encoding", transfer_encoding),
-                    match(name, "sec-websocket-key", sec_websocket_key));
+      return starts('t') ? match(name, "transfer-encoding", transfer_encoding)
+                         : match(name, "sec-websocket-key", sec_websocket_key);
     case 19: return match(name, "proxy-authorization", proxy_authorization);
     case 21: return match(name, "sec-websocket-version", sec_websocket_version);
     default: return {};
@@ -57,6 +57,12 @@ KnownName known_name(std::string_view name) {
     return {KnownField::x_forwarded, false};
   }
   return by_length(name);
+}
+
+bool is_framing_name(std::string_view name) {
+  if (name.size() != 14 && name.size() != 17) return false;
+  const KnownField field = known_name(name).field;
+  return field == KnownField::content_length || field == KnownField::transfer_encoding;
 }
 
 bool may_be_trailer(std::string_view name) {

@@ -42,6 +42,8 @@ struct KnownName {
 };
 
 KnownName known_name(std::string_view name);
+// Content-Length or Transfer-Encoding, under any spelling.
+bool is_framing_name(std::string_view name);
 
 // Never copied from one side to the other, whoever nominates it or not.
 constexpr bool is_hop_by_hop(KnownField field) {

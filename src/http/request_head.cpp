@@ -211,8 +211,7 @@ bool confirmed(const RequestHead& head, const HeadScan& scan, std::string_view b
   const std::string_view minor = bytes.substr(scan.first_line - kVersion.size() + kMinorAt, 1);
   if (minor != "0" && minor != "1") patches.add(minor, "1");
   for (const Field& field : head.fields) {
-    const KnownField known = known_name(field.name).field;
-    if (known != KnownField::content_length && known != KnownField::transfer_encoding) continue;
+    if (!is_framing_name(field.name)) continue;
     if (!patch_trailing_space(field, bytes, patches)) return false;
   }
   return second_opinion_agrees(bytes.substr(scan.start, scan.at - scan.start), patches,

@@ -135,8 +135,7 @@ bool patch_spaces(const ResponseHead& head, std::string_view bytes, Patches& pat
   for (const Field& field : head.fields) {
     const std::string_view before_colon = space_from(field.name.data() + field.name.size(), bytes);
     if (!before_colon.empty() && !patches.add(before_colon, "")) return false;
-    const KnownField known = known_name(field.name).field;
-    if (known != KnownField::content_length && known != KnownField::transfer_encoding) continue;
+    if (!is_framing_name(field.name)) continue;
     const std::string_view behind = space_from(field.value.data() + field.value.size(), bytes);
     if (!behind.empty() && !patches.add(behind, "")) return false;
   }
