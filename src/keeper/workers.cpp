@@ -12,6 +12,8 @@ namespace rota::keeper {
 
 namespace {
 
+constexpr Duration kSweepHardEvery{20};  // everything waits for it then
+
 std::array<int, 2> outputs(const Process& process) { return {process.out.get(), process.err.get()}; }
 
 }  // namespace
@@ -38,6 +40,10 @@ bool Workers::owns(pid_t pid) const {
 
 bool Workers::spawn(std::uint64_t id, int spec) {
   if (id == 0 || find(id) != nullptr) return false;
+  if (sweep_hard_) {
+    failed(id, make_failure("fork", ECANCELED, "rota is ending"), true);
+    return true;
+  }
   Process* place = free_place();
   if (place == nullptr) {
     failed(id, make_failure("fork", EAGAIN, "more processes than rota keeps track of"), true);
@@ -178,6 +184,7 @@ void Workers::check_end(Process& process, TimePoint now) {
 bool Workers::sweep(Process& process, TimePoint now) {
   bool others = sys::group_has_others(process.pid, process.pid);
   Duration age = std::chrono::duration_cast<Duration>(now - process.ended_at);
+  process.look_at = now + (sweep_hard_ ? kSweepHardEvery : kSweepEvery);
   if (others && age < kSweepMax) {
     if (!process.swept_hard && (sweep_hard_ || age >= kSweepKill)) {
       process.swept_hard = true;
@@ -198,7 +205,8 @@ TimePoint Workers::tick(TimePoint now, TimePoint next) {
   for (std::size_t i = 0; i < places_; i++) {
     Process& process = table_[i];
     if (process.id == 0 || process.state != Process::State::Sweeping) continue;
-    if (process.ended_at == now || !sweep(process, now)) next = std::min(next, now + kSweepEvery);
+    if (now >= process.look_at && sweep(process, now)) continue;
+    next = std::min(next, process.look_at);
   }
   return next;
 }

@@ -1,6 +1,7 @@
-// What the keeper and its two roles say to each other, over one SOCK_SEQPACKET pair each (the role's end is kChannelFd).
-// A message is at most kMessageMax bytes; bulk goes in a sealed memfd beside it. Views in a received message die with the
-// next receive. An unknown or malformed message is a fault of ours: the keeper kills the role, a role aborts.
+// What the keeper and its two roles say to each other, over one SOCK_SEQPACKET pair each (the role's end is
+// kChannelFd). A message is at most kMessageMax bytes; bulk goes in a sealed memfd beside it. Views in a received
+// message die with the next receive. An unknown or malformed message is a fault of ours: the keeper kills the role, a
+// role aborts.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // What the supervisor and the proxy say to each other, over a SOCK_SEQPACKET pair the keeper made for them.
-// The supervisor always sends the whole declarative state; the proxy applies the difference and answers with its version.
+// The supervisor always sends the whole declarative state; the proxy applies the difference and answers with its
+// version.
 #pragma once
 
 #include <cstdint>

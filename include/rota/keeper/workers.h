@@ -35,6 +35,7 @@ struct Process {
   bool known = false;     // to the supervisor that lives: it spawned the process, or has been listed it
   bool end_told = false;  // to the supervisor that lives
   TimePoint ended_at{};
+  TimePoint look_at{};  // Sweeping: when to look again for what is left
   bool swept_hard = false;
 };
 
@@ -59,7 +60,7 @@ class Workers {
   // Everything that runs: TERM to the leaders, or KILL to the groups.
   void terminate_all();
   void kill_all();
-  // From now on leftovers of a group get KILL at once.
+  // From now on leftovers of a group get KILL at once, and nothing is started any more.
   void sweep_hard() { sweep_hard_ = true; }
 
   bool any_unreaped() const { return unreaped_ > 0; }
