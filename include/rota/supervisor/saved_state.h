@@ -41,12 +41,22 @@ struct SavedWorker {
     a(s.trouble);
   }
 };
+struct SavedServer {
+  std::string address;
+  std::uint64_t id = 0;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.address);
+    a(s.id);
+  }
+};
 struct SavedApp {
   std::string name;
   std::uint64_t config_hash = 0;  // of what its workers were started with
   std::uint64_t generation = 1;
   bool boot_over = false;  // its first start has been judged
   std::vector<SavedWorker> workers;
+  std::vector<SavedServer> servers;
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.name);
@@ -54,7 +64,10 @@ struct SavedApp {
     a(s.generation);
     a(s.boot_over);
     a(s.workers);
+    a(s.servers);
   }
+
+  std::uint64_t server_id(std::string_view address) const;  // 0: not known
 };
 struct SavedState {
   std::uint32_t version = kSavedStateVersion;

@@ -101,7 +101,7 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   life.trouble = "signal 9 (KILL)";
   SavedState state;
   state.next_id = 77;
-  state.apps.push_back({"web", 1234, 1, true, {save_worker(3, 55, 8, life)}});
+  state.apps.push_back({"web", 1234, 1, true, {save_worker(3, 55, 8, life)}, {{"10.0.0.7:80", 12}}});
   std::string bytes = encode_state(state);
 
   auto back = decode_state(bytes);
@@ -111,6 +111,8 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   REQUIRE(app != nullptr);
   REQUIRE(back->find("nothing") == nullptr);
   const SavedWorker& worker = app->workers.at(0);
+  REQUIRE(app->server_id("10.0.0.7:80") == 12);
+  REQUIRE(app->server_id("10.0.0.7:81") == 0);
   REQUIRE(worker.spawn_id == 55);
   REQUIRE(worker.sequence == 8);
   REQUIRE(worker.in_rotation);

@@ -1,0 +1,81 @@
+// Where clients connect: from configured addresses to the keeper's listening sockets, and what to say when one cannot
+// be had. Names are looked up here, at start only. Knows the keeper's verbs; nothing of the proxy but what its state
+// says of listeners.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rota/config/config.h"
+#include "rota/ipc/proxy_protocol.h"
+#include "rota/supervisor/keeper_link.h"
+#include "rota/supervisor/start_failure.h"
+
+namespace rota::supervisor {
+
+struct Listener {
+  std::string name;         // on the keeper's shelf
+  config::Address address;  // as configured
+  ipc::BindKind kind = ipc::BindKind::tcp4;
+  std::string host;  // numeric
+  std::uint16_t port = 0;
+  bool v6only = true;
+  bool optional = false;  // one of several addresses of a name, or of both families: another one may do
+  bool bound = false;
+};
+
+struct PlannedListeners {
+  std::vector<Listener> listeners;
+  Failure failure;
+};
+PlannedListeners plan_listeners(const std::vector<config::Address>& addresses);
+StartFailure explain_bind(const Listener& listener, int error, const std::string& step);
+std::string text_of(const Listener& listener);  // "127.0.0.1:8080" with the real port
+
+class ListenersListener {
+ public:
+  virtual void on_listeners_ready() = 0;
+  virtual void on_listeners_failed(const StartFailure& failure) = 0;
+
+ protected:
+  ~ListenersListener() = default;
+};
+
+class Listeners {
+ public:
+  Listeners(KeeperLink& keeper, ListenersListener& listener) : keeper_(keeper), listener_(listener) {}
+
+  // What the keeper holds already, before start().
+  void found(const ipc::Shelved& shelved);
+  void start(std::vector<Listener> planned, std::uint32_t threads);
+  void on_bound(const ipc::Bound& bound);
+  void close_all();
+  std::vector<ipc::ListenerState> states() const;
+  std::string summary() const;  // "127.0.0.1:8080, [::1]:8080"
+
+ private:
+  struct Held {
+    std::string name;
+    std::uint16_t port;
+  };
+  void bind(const Listener& planned);
+  void finish_one();
+
+  KeeperLink& keeper_;
+  ListenersListener& listener_;
+  std::vector<Held> held_;
+  std::vector<Listener> all_;
+  std::size_t waiting_ = 0;
+  std::uint32_t threads_ = 1;
+  Failure failure_;
+};
+
+// The first address of host:port as numbers, for servers.
+struct Resolved {
+  std::vector<std::string> hosts;
+  std::string error;
+};
+Resolved look_up(const std::string& host);
+
+}  // namespace rota::supervisor

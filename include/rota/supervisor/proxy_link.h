@@ -1,0 +1,64 @@
+// The supervisor's end of the channel to the proxy: the newest state out, what the proxy has seen in. There may be no
+// proxy for a while; the state then goes to the next one. Unlike the keeper the proxy is allowed to be stuck: nothing
+// waits for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "rota/base/unique_fd.h"
+#include "rota/ipc/channel.h"
+#include "rota/ipc/proxy_protocol.h"
+#include "rota/uv/handles.h"
+#include "rota/uv/loop.h"
+
+namespace rota::supervisor {
+
+class ProxyLinkListener {
+ public:
+  virtual void on_proxy_applied(std::uint64_t version) = 0;
+  virtual void on_proxy_connect_failed(std::uint64_t upstream, int error) = 0;
+  virtual void on_proxy_drained(std::uint64_t upstream) = 0;
+  virtual void on_proxy_quiet() = 0;
+  // It is of no use any more and should be killed; told once per proxy.
+  virtual void on_proxy_lost(std::uint64_t epoch, const char* why) = 0;
+
+ protected:
+  ~ProxyLinkListener() = default;
+};
+
+class ProxyLink final : uv::FdListener, uv::TimerListener {
+ public:
+  ProxyLink(uv::Loop& loop, ProxyLinkListener& listener);
+
+  // A proxy runs; whatever came before it is forgotten. own_epoch: the supervisor's.
+  void connect(UniqueFd channel, std::uint64_t proxy_epoch, std::uint64_t own_epoch);
+  void disconnect();
+  bool connected() const { return static_cast<bool>(channel_); }
+
+  // The sealed memfd of a state; sent now or as soon as there is somebody to take it.
+  void publish(UniqueFd bulk, std::uint64_t version);
+
+ private:
+  void on_readable(uv::FdWatcher& watcher) override;
+  void on_timer(uv::Timer& timer) override;
+  bool dispatch(ipc::Packet& packet);  // false: it broke the protocol
+  void send_state();
+  void tell_loss(const char* why);
+
+  uv::Loop& loop_;
+  ProxyLinkListener& listener_;
+  uv::Timer timer_;  // pings, and states that found no room
+  ipc::Channel channel_;
+  std::unique_ptr<uv::FdWatcher> watcher_;  // gone before the channel is closed
+  std::uint64_t epoch_ = 0;
+  std::uint64_t pings_ = 0;
+  std::uint64_t answered_ = 0;  // the last ping that was
+  bool loss_told_ = false;
+  UniqueFd state_;  // the newest
+  std::uint64_t version_ = 0;
+  bool state_sent_ = false;  // to this proxy
+};
+
+}  // namespace rota::supervisor

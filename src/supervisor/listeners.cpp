@@ -1,0 +1,242 @@
+#include "rota/supervisor/listeners.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "rota/base/log.h"
+
+namespace rota::supervisor {
+
+namespace {
+
+constexpr std::uint32_t kUnixListenerMode = 0666;  // as reachable as a TCP port; its directory may say otherwise
+constexpr std::uint16_t kPrivilegedPorts = 1024;
+
+bool is_numeric_v6(const std::string& host) { return host.find(':') != std::string::npos; }
+
+bool may_be_absent(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == EPROTONOSUPPORT; }
+
+}  // namespace
+
+Resolved look_up(const std::string& host) {
+  Resolved resolved;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
+    resolved.error = ::gai_strerror(error);
+    return resolved;
+  }
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
+  for (addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    std::string numeric = text.data();
+    if (std::find(resolved.hosts.begin(), resolved.hosts.end(), numeric) == resolved.hosts.end()) {
+      resolved.hosts.push_back(std::move(numeric));
+    }
+  }
+  if (resolved.hosts.empty()) resolved.error = "no address";
+  return resolved;
+}
+
+PlannedListeners plan_listeners(const std::vector<config::Address>& addresses) {
+  PlannedListeners plan;
+  auto add = [&](const config::Address& address, ipc::BindKind kind, std::string host, bool v6only, bool optional) {
+    Listener one;
+    one.address = address;
+    one.kind = kind;
+    one.host = std::move(host);
+    one.port = address.port;
+    one.v6only = v6only;
+    one.optional = optional;
+    one.name = fmt::format("listen/{}/{}", plan.listeners.size(), text_of(one));
+    one.name.resize(std::min(one.name.size(), ipc::kShelfNameMax));
+    plan.listeners.push_back(std::move(one));
+  };
+  for (const config::Address& address : addresses) {
+    if (address.kind == config::Address::Kind::unix_path) {
+      add(address, ipc::BindKind::unix_path, {}, true, false);
+      continue;
+    }
+    if (address.host.empty()) {
+      add(address, ipc::BindKind::tcp6, "::", false, false);  // where there is no IPv6: see on_bound
+      continue;
+    }
+    Resolved resolved = look_up(address.host);
+    if (resolved.hosts.empty()) {
+      plan.failure =
+          StartFailure{ExitCode::cannot_create,
+                       fmt::format("cannot listen on {}: the name {} has no address ({}); check the name, or write "
+                                   "the address in numbers",
+                                   address.text(), address.host, resolved.error)};
+      return plan;
+    }
+    if (address.port == 0) resolved.hosts.resize(1);  // "any port" is one port
+    for (const std::string& host : resolved.hosts) {
+      add(address, is_numeric_v6(host) ? ipc::BindKind::tcp6 : ipc::BindKind::tcp4, host, true,
+          resolved.hosts.size() > 1);
+    }
+  }
+  return plan;
+}
+
+std::string text_of(const Listener& listener) {
+  config::Address address = listener.address;
+  address.port = listener.port;
+  if (address.kind == config::Address::Kind::tcp && !address.host.empty()) address.host = listener.host;
+  return address.text();
+}
+
+StartFailure explain_bind(const Listener& listener, int error, const std::string& step) {
+  std::string where = text_of(listener);
+  bool tcp = listener.kind != ipc::BindKind::unix_path;
+  switch (error) {
+    case EADDRINUSE:
+      return {
+          ExitCode::cannot_create,
+          fmt::format(
+              "cannot listen on {}: it is in use by another program; stop that one ({}), or choose another address "
+              "with --listen or listen",
+              where,
+              tcp ? fmt::format("ss -ltnp 'sport = :{}' shows it", listener.port) : fmt::format("ss -lxp shows it"))};
+    case EACCES:
+    case EPERM:
+      if (tcp && listener.port < kPrivilegedPorts) {
+        return {ExitCode::not_permitted,
+                fmt::format(
+                    "cannot listen on {}: ports below {} need a privilege; use a port from {} on, or give it with "
+                    "AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or setcap cap_net_bind_service=+ep "
+                    "on the rota binary, or start as root",
+                    where, kPrivilegedPorts, kPrivilegedPorts)};
+      }
+      return {
+          ExitCode::not_permitted,
+          fmt::format("cannot listen on {}: {}; {}", where, std::strerror(error),
+                      tcp ? "a security policy forbids it to this user"
+                          : "this user may not make files in that directory; choose another path or change its owner")};
+    case EADDRNOTAVAIL:
+      return {ExitCode::cannot_create,
+              fmt::format("cannot listen on {}: this machine has no such address (ip address shows "
+                          "those it has); use one of them, or only a port for all of them",
+                          where)};
+    case EAFNOSUPPORT:
+      return {ExitCode::cannot_create,
+              fmt::format("cannot listen on {}: this system has no {}; use another address", where,
+                          listener.kind == ipc::BindKind::tcp6 ? "IPv6" : "such protocol")};
+    case ENOENT:
+      return {ExitCode::cannot_create,
+              fmt::format("cannot listen on {}: its directory does not exist; make it, or choose another path", where)};
+    default:
+      return {ExitCode::cannot_create, fmt::format("cannot listen on {}: {}: {}", where, step, std::strerror(error))};
+  }
+}
+
+void Listeners::found(const ipc::Shelved& shelved) { held_.push_back({std::string(shelved.name), shelved.port}); }
+
+void Listeners::start(std::vector<Listener> planned, std::uint32_t threads) {
+  threads_ = threads;
+  all_ = std::move(planned);
+  waiting_ = all_.size();
+  std::vector<std::string> wanted;
+  for (Listener& one : all_) wanted.push_back(one.name);
+  for (const Held& held : held_) {
+    if (std::find(wanted.begin(), wanted.end(), held.name) == wanted.end()) keeper_.unshelve(held.name);
+  }
+  for (Listener& one : all_) {
+    auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.name == one.name; });
+    if (held == held_.end()) {
+      bind(one);
+      continue;
+    }
+    one.bound = true;
+    if (held->port != 0) one.port = held->port;
+    waiting_--;
+  }
+  if (waiting_ == 0) {
+    waiting_ = 1;
+    finish_one();
+  }
+}
+
+void Listeners::bind(const Listener& planned) {
+  ipc::Bind message;
+  message.name = planned.name;
+  message.kind = planned.kind;
+  message.host = planned.host;
+  message.port = planned.port;
+  message.v6only = planned.v6only;
+  message.path = planned.address.path;
+  message.mode = kUnixListenerMode;
+  message.sockets = planned.kind == ipc::BindKind::unix_path ? 1 : threads_;
+  keeper_.bind(message);
+}
+
+void Listeners::on_bound(const ipc::Bound& bound) {
+  auto one = std::find_if(all_.begin(), all_.end(), [&](const Listener& l) { return l.name == bound.name; });
+  if (one == all_.end() || waiting_ == 0) return;
+  if (bound.error == 0) {
+    one->bound = true;
+    if (bound.port != 0) one->port = bound.port;
+  } else if (one->address.host.empty() && one->kind == ipc::BindKind::tcp6 && may_be_absent(bound.error)) {
+    one->kind = ipc::BindKind::tcp4;  // a kernel without IPv6: all addresses are the IPv4 ones
+    one->host = "0.0.0.0";
+    bind(*one);
+    return;
+  } else if (!(one->optional && may_be_absent(bound.error)) && !failure_) {
+    failure_ = explain_bind(*one, bound.error, std::string(bound.step));
+  }
+  finish_one();
+}
+
+void Listeners::finish_one() {
+  if (--waiting_ > 0) return;
+  for (const Listener& one : all_) {
+    bool served =
+        std::any_of(all_.begin(), all_.end(), [&](const Listener& l) { return l.bound && l.address == one.address; });
+    if (!served && !failure_) failure_ = explain_bind(one, EADDRNOTAVAIL, "bind");
+  }
+  if (failure_) {
+    listener_.on_listeners_failed(*failure_);
+    return;
+  }
+  for (const Listener& one : all_) {
+    if (one.bound) log::info("listening on {}", text_of(one));
+  }
+  listener_.on_listeners_ready();
+}
+
+void Listeners::close_all() {
+  for (Listener& one : all_) {
+    if (one.bound) keeper_.unshelve(one.name);
+    one.bound = false;
+  }
+}
+
+std::vector<ipc::ListenerState> Listeners::states() const {
+  std::vector<ipc::ListenerState> states;
+  for (const Listener& one : all_) {
+    if (one.bound) states.push_back({one.name, text_of(one)});
+  }
+  return states;
+}
+
+std::string Listeners::summary() const {
+  std::string text;
+  for (const Listener& one : all_) {
+    if (!one.bound) continue;
+    if (!text.empty()) text += ", ";
+    text += text_of(one);
+  }
+  return text;
+}
+
+}  // namespace rota::supervisor

@@ -1,0 +1,107 @@
+#include "rota/supervisor/proxy_link.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rota/base/log.h"
+
+namespace rota::supervisor {
+
+namespace {
+constexpr int kMessagesPerTurn = 256;
+// Counted in pings and not in time: a supervisor that was itself stopped for a while must not blame the proxy.
+constexpr std::uint64_t kUnansweredMax = ipc::kSilenceMax / ipc::kPingInterval;
+}  // namespace
+
+ProxyLink::ProxyLink(uv::Loop& loop, ProxyLinkListener& listener)
+    : loop_(loop), listener_(listener), timer_(loop, *this) {}
+
+void ProxyLink::connect(UniqueFd channel, std::uint64_t proxy_epoch, std::uint64_t own_epoch) {
+  disconnect();
+  channel_ = ipc::Channel(std::move(channel));
+  epoch_ = proxy_epoch;
+  answered_ = pings_;
+  loss_told_ = false;
+  watcher_ = std::make_unique<uv::FdWatcher>(loop_, channel_.fd(), static_cast<uv::FdListener&>(*this));
+  watcher_->start();
+  timer_.start(ipc::kPingInterval, ipc::kPingInterval);
+  // A fresh pair has room for it; a proxy that is gone already is told about by the keeper.
+  static_cast<void>(channel_.send(ipc::ProxyHello{ipc::kProtocolVersion, own_epoch}));
+  state_sent_ = false;
+  send_state();
+}
+
+void ProxyLink::disconnect() {
+  timer_.stop();
+  watcher_.reset();
+  channel_.close();
+}
+
+void ProxyLink::publish(UniqueFd bulk, std::uint64_t version) {
+  state_ = std::move(bulk);
+  version_ = version;
+  state_sent_ = false;
+  send_state();
+}
+
+// Full (a proxy that does not read): the timer tries again, with whatever is newest by then.
+void ProxyLink::send_state() {
+  if (!connected() || !state_ || state_sent_) return;
+  std::array<int, 1> fds = {state_.get()};
+  state_sent_ = channel_.send(ipc::StateChanged{version_}, fds).has_value();
+}
+
+void ProxyLink::on_timer(uv::Timer&) {
+  send_state();
+  if (pings_ - answered_ >= kUnansweredMax) {
+    tell_loss("it does not answer");
+    return;
+  }
+  static_cast<void>(channel_.send(ipc::ProxyPing{++pings_}));
+}
+
+void ProxyLink::tell_loss(const char* why) {
+  if (loss_told_) return;
+  loss_told_ = true;
+  listener_.on_proxy_lost(epoch_, why);
+}
+
+void ProxyLink::on_readable(uv::FdWatcher&) {
+  for (int i = 0; i < kMessagesPerTurn && connected(); i++) {
+    auto packet = channel_.receive();
+    if (packet && !*packet) return;
+    if (packet && dispatch(**packet)) continue;
+    bool gone = !packet && packet.error().code == Errc::closed;
+    disconnect();
+    if (!gone) tell_loss("it broke the protocol");
+    return;
+  }
+}
+
+// The proxy faces the network, so it is not trusted to be sane: what it says badly ends its channel, not this process.
+bool ProxyLink::dispatch(ipc::Packet& packet) {
+  auto with = [&](auto message, auto&& use) {
+    if (!ipc::decode_message(packet.bytes, message)) return false;
+    use(message);
+    return true;
+  };
+  switch (static_cast<ipc::ProxyMessage>(packet.type())) {
+    case ipc::ProxyMessage::hello: {
+      ipc::ProxyHello hello;
+      return ipc::decode_message(packet.bytes, hello) && hello.version == ipc::kProtocolVersion;
+    }
+    case ipc::ProxyMessage::applied:
+      return with(ipc::Applied{}, [&](const auto& m) { listener_.on_proxy_applied(m.version); });
+    case ipc::ProxyMessage::connect_failed:
+      return with(ipc::ConnectFailed{}, [&](const auto& m) { listener_.on_proxy_connect_failed(m.upstream, m.error); });
+    case ipc::ProxyMessage::drained:
+      return with(ipc::Drained{}, [&](const auto& m) { listener_.on_proxy_drained(m.upstream); });
+    case ipc::ProxyMessage::quiet: return with(ipc::Quiet{}, [&](const auto&) { listener_.on_proxy_quiet(); });
+    case ipc::ProxyMessage::pong:
+      return with(ipc::ProxyPong{},
+                  [&](const auto& m) { answered_ = std::max(answered_, std::min(m.number, pings_)); });
+    default: return false;
+  }
+}
+
+}  // namespace rota::supervisor

@@ -1,0 +1,123 @@
+// The supervisor's composition root; see supervisor.h. Private to the module.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "rota/config/load.h"
+#include "rota/supervisor/app.h"
+#include "rota/supervisor/keeper_link.h"
+#include "rota/supervisor/listeners.h"
+#include "rota/supervisor/proxy_link.h"
+#include "rota/supervisor/runtime_dir.h"
+#include "rota/supervisor/saved_state.h"
+#include "rota/supervisor/shutdown.h"
+#include "rota/supervisor/strangers.h"
+
+namespace rota::supervisor {
+
+class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppListener, uv::Deferred, uv::TimerListener {
+ public:
+  Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel);
+  int exit_code() const { return exit_code_; }
+
+ private:
+  // Asking the keeper what it holds; making everything ready; running (shutting down included); waiting to be ended.
+  enum class Stage : std::uint8_t { listing, preparing, running, ended };
+
+  // start.cpp: from the keeper's list to running
+  void begin();
+  Failure prepare();
+  Failure prepare_runtime_dir();
+  Failure prepare_access_log();
+  Failure prepare_apps();
+  void adopt_found();
+  void adopt_one(FoundProcess& process);
+  void start_proxy();
+  void fail(const StartFailure& failure);
+
+  // role.cpp
+  void changed(bool publish_again = false);
+  void run_deferred() override;
+  void start_workers();
+  void judge_boot();
+  void save();
+  void publish();
+  void tell_status();
+  void obey(const ShutdownOrders& orders);
+  void arm_shutdown();
+  void reopen_logs();
+  void end(ExitCode code);
+  bool all_idle() const;
+  Slot* find(std::uint64_t spawn_id);
+  Server* find_server(std::uint64_t id);
+  ipc::ProxyState proxy_state() const;
+
+  void on_hello(const ipc::Hello& hello) override;
+  void on_spawned(const ipc::Spawned& message, Fds fds) override;
+  void on_exec_failed(const ipc::ExecFailed& message) override;
+  void on_exited(const ipc::Exited& message) override;
+  void on_bound(const ipc::Bound& message) override;
+  void on_listed(const ipc::Listed& message, Fds fds) override;
+  void on_shelved(const ipc::Shelved& message, Fds fds) override;
+  void on_saved_state(std::string bytes) override;
+  void on_list_end() override;
+  void on_signalled(const ipc::Signalled& message) override;
+  void on_proxy_started(const ipc::ProxyStarted& message, UniqueFd channel) override;
+  void on_proxy_exited(const ipc::ProxyExited& message) override;
+  void on_keeper_gone() override;
+  void on_proxy_applied(std::uint64_t version) override;
+  void on_proxy_connect_failed(std::uint64_t upstream, int error) override;
+  void on_proxy_drained(std::uint64_t upstream) override;
+  void on_proxy_quiet() override;
+  void on_proxy_lost(std::uint64_t epoch, const char* why) override;
+  void on_listeners_ready() override;
+  void on_listeners_failed(const StartFailure& failure) override;
+  void on_app_changed(App& app, bool publish_again) override;
+  void on_timer(uv::Timer& timer) override;
+
+  uv::Loop& loop_;
+  const config::Loaded loaded_;
+  const config::Config& config_;
+  std::mt19937_64 random_;
+  std::vector<std::string> inherited_env_;
+  std::uint64_t next_id_ = 1;
+
+  Stage stage_ = Stage::listing;
+  int exit_code_ = 0;
+  std::uint64_t epoch_ = 0;
+  int keeper_pid_ = 0;
+  std::optional<SavedState> earlier_;  // an earlier supervisor's
+  std::vector<FoundProcess> found_;
+  std::uint32_t terms_told_ = 0;  // of the keeper's count, how many the plan has heard of
+  std::vector<ipc::Signalled> early_signals_;
+
+  KeeperLink keeper_;
+  ProxyLink proxy_;
+  Listeners listeners_;
+  RuntimeDir runtime_dir_;
+  OutputSink sink_;
+  Surface surface_;
+  Strangers strangers_;
+  ShutdownPlan shutdown_;
+  std::optional<sys::User> proxy_user_;  // when the proxy changes user
+  std::vector<std::unique_ptr<App>> apps_;
+  uv::Timer shutdown_timer_;
+
+  // What was told last, so that it is told again only when it changed.
+  std::string published_;  // encoded, with version 0
+  std::uint64_t version_ = 0;
+  bool draining_ = false;               // the proxy's phase
+  std::uint64_t draining_version_ = 0;  // the first state that says so
+  std::string saved_;
+  std::string status_;
+  bool publish_again_ = false;
+  bool ready_told_ = false;
+  bool access_log_on_shelf_ = false;
+};
+
+}  // namespace rota::supervisor

@@ -1,0 +1,143 @@
+#include "rota/supervisor/runtime_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "rota/sys/directory.h"
+#include "rota/sys/lock.h"
+
+namespace rota::supervisor {
+
+namespace {
+
+constexpr const char* kLockName = "lock";
+constexpr std::uint32_t kOwnMode = 0700;
+constexpr std::uint32_t kSharedMode = 0711;  // the proxy and the workers pass through it
+constexpr std::uint32_t kAppMode = 02750;    // setgid: sockets made here belong to the proxy's group
+
+ExitCode code_of(int error) {
+  return error == EACCES || error == EPERM || error == EROFS ? ExitCode::not_permitted : ExitCode::cannot_create;
+}
+ExitCode code_of(const Error& error) {
+  return error.code == Errc::denied ? ExitCode::not_permitted : code_of(error.sys);
+}
+const char* kChoose = "choose another one with --runtime-dir or runtime_dir";
+
+std::string read_pid(int directory) {
+  UniqueFd fd(::openat(directory, kLockName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  std::array<char, 32> text{};
+  ssize_t n = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  std::string pid(text.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  pid.resize(std::min(pid.size(), pid.find_first_not_of("0123456789")));
+  return pid;
+}
+
+}  // namespace
+
+Failure RuntimeDir::open(const std::string& path, bool for_other_users) {
+  path_ = path;
+  struct stat about {};
+  if (::lstat(path.c_str(), &about) != 0) {
+    auto made = sys::make_directory(AT_FDCWD, path, {for_other_users ? kSharedMode : kOwnMode});
+    if (!made) {
+      return StartFailure{code_of(made.error()), fmt::format("the runtime directory {} cannot be made ({}): {}", path,
+                                                             made.error().text(), kChoose)};
+    }
+    fd_ = std::move(*made);
+    return {};
+  }
+  auto opened = sys::open_directory(AT_FDCWD, path);
+  if (!opened) {
+    return StartFailure{code_of(opened.error()), fmt::format("the runtime directory {} cannot be used ({}): {}", path,
+                                                             opened.error().text(), kChoose)};
+  }
+  fd_ = std::move(*opened);
+  // What is there may be a directory of somebody else's with things in it (/tmp, a home): its mode is not ours to
+  // change, and where others may write they could put a socket of their own in a worker's place.
+  if (::fstat(fd_.get(), &about) != 0 || (about.st_uid != ::geteuid() && about.st_uid != 0)) {
+    return StartFailure{ExitCode::not_permitted,
+                        fmt::format("the runtime directory {} belongs to user {}: {}", path, about.st_uid, kChoose)};
+  }
+  if ((about.st_mode & 0022U) != 0) {
+    return StartFailure{
+        ExitCode::not_permitted,
+        fmt::format("other users may write to the runtime directory {} (mode {:04o}): use one that only its "
+                    "owner may write to, or let rota make it",
+                    path, about.st_mode & 07777U)};
+  }
+  if (for_other_users && (about.st_mode & 0011U) != 0011U &&
+      ::fchmod(fd_.get(), (about.st_mode & 07777U) | 0011U) != 0) {
+    return StartFailure{ExitCode::not_permitted,
+                        fmt::format("the proxy's user may not enter the runtime directory {}: {}", path, kChoose)};
+  }
+  return {};
+}
+
+Failure RuntimeDir::lock(int keeper_pid) {
+  auto taken = sys::take_lock(fd_.get(), kLockName);
+  if (!taken && taken.error().code == Errc::in_use) {
+    std::string pid = read_pid(fd_.get());
+    return StartFailure{ExitCode::already_running,
+                        fmt::format("already running{} in {}: stop it, or use another directory with --runtime-dir",
+                                    pid.empty() ? "" : " (pid " + pid + ")", path_)};
+  }
+  if (!taken) {
+    return StartFailure{code_of(taken.error()), fmt::format("cannot write to the runtime directory {} ({}): {}", path_,
+                                                            taken.error().text(), kChoose)};
+  }
+  lock_ = std::move(*taken);
+  std::string pid = std::to_string(keeper_pid) + "\n";
+  // For people only: a lock without it works as well.
+  if (::ftruncate(lock_.get(), 0) == 0) static_cast<void>(!::pwrite(lock_.get(), pid.data(), pid.size(), 0));
+  return {};
+}
+
+Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets) {
+  auto made = sys::make_directory(fd_.get(), name, {kAppMode, worker, proxy});
+  if (!made) {
+    return StartFailure{code_of(made.error()),
+                        fmt::format("{}/{} cannot be made for the sockets of app {} ({}): remove it, or {}", path_,
+                                    name, name, made.error().text(), kChoose)};
+  }
+  apps_.push_back(name);
+  if (!keep_sockets) sys::remove_sockets(made->get());
+  return {};
+}
+
+std::string RuntimeDir::relative_socket(const std::string& app, std::uint32_t slot, std::uint64_t sequence) {
+  return fmt::format("{}/{}-{}.sock", app, slot, sequence);
+}
+
+void RuntimeDir::remove(const std::string& relative) const {
+  if (fd_) ::unlinkat(fd_.get(), relative.c_str(), 0);
+}
+
+void RuntimeDir::clean_up() {
+  if (!lock_) return;  // another rota's files
+  for (const std::string& app : apps_) {
+    if (auto directory = sys::open_directory(fd_.get(), app)) sys::remove_sockets(directory->get());
+    ::unlinkat(fd_.get(), app.c_str(), AT_REMOVEDIR);
+  }
+  apps_.clear();
+}
+
+OpenedLog open_log_file(const std::string& path) {
+  OpenedLog log;
+  log.fd = UniqueFd(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
+  if (!log.fd) {
+    int error = errno;
+    log.failure =
+        StartFailure{code_of(error), fmt::format("the access log {} cannot be opened ({}): check the directory and "
+                                                 "its permissions, or name another file",
+                                                 path, std::strerror(error))};
+  }
+  return log;
+}
+
+}  // namespace rota::supervisor

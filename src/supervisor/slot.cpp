@@ -1,0 +1,226 @@
+#include "rota/supervisor/slot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "rota/base/check.h"
+#include "rota/base/log.h"
+#include "rota/supervisor/where_listens.h"
+
+namespace rota::supervisor {
+
+namespace {
+
+Duration until(TimePoint when, TimePoint now) {
+  return when <= now ? Duration::zero() : std::chrono::ceil<Duration>(when - now);
+}
+
+}  // namespace
+
+Slot::Slot(const Surface& surface, const config::App& app, std::optional<sys::User> change_to, std::uint32_t number,
+           SlotListener& listener)
+    : surface_(surface),
+      app_(app),
+      change_to_(std::move(change_to)),
+      number_(number),
+      label_(fmt::format("{}.{}", app.name, number)),
+      listener_(listener),
+      policy_(policy_of(app)),
+      checker_(surface.loop, rules_of(app), surface.random, *this),
+      deadline_(surface.loop, *this),
+      tail_timer_(surface.loop, *this) {}
+
+Slot::~Slot() = default;
+
+void Slot::want(const Desired& desired) {
+  desired_ = desired;
+  apply(WantedChanged{});
+}
+
+void Slot::grant() {
+  ROTA_CHECK(waits_for_permit(life_));
+  spawn_id_ = surface_.next_id++;
+  sequence_++;
+  apply(Permit{});
+}
+
+void Slot::send_spawn() {
+  WorkerPlace place{number_, surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_))};
+  surface_.keeper.spawn(spawn_id_, worker_spec(app_, place, change_to_, surface_.inherited_env));
+}
+
+void Slot::adopt(const SavedWorker& saved, std::optional<Found> found) {
+  desired_ = {};  // it is wanted: the app's configuration still has it
+  sequence_ = saved.sequence;
+  life_.failures = saved.failures;
+  life_.restarts = saved.restarts;
+  life_.trouble = saved.trouble;
+  if (saved.spawn_id == 0) return;
+  spawn_id_ = saved.spawn_id;
+  aim_checker();
+  if (found) attach_output(std::move(found->output));
+  apply(Adopted{restore_process(saved, found ? found->pid : 0), saved.in_rotation});
+  if (!found) apply(Vanished{});
+}
+
+void Slot::on_spawned(int pid, Fds output) {
+  attach_output(std::move(output));
+  apply(Spawned{pid});
+}
+
+void Slot::on_exec_failed(std::string_view step, int error, std::string_view detail) {
+  apply(ExecFailed{fmt::format("{}{}{}: {}", step, detail.empty() ? "" : " ", detail, std::strerror(error))});
+}
+
+void Slot::on_exited(int status) {
+  if (output_) output_->catch_up();  // its last words, before they are quoted
+  std::uint64_t id = spawn_id_;
+  apply(Exited{status});
+  leave_tail(id);
+}
+
+void Slot::on_connect_failed() {
+  proxy_doubts_ = true;
+  apply(ConnectFailed{});
+}
+
+void Slot::on_drained() { apply(Drained{}); }
+
+std::optional<ipc::UpstreamState> Slot::upstream() const {
+  auto phase = phase_of(life_);
+  if (!phase) return {};
+  ipc::UpstreamState state;
+  state.id = spawn_id_;
+  state.slot = number_;
+  state.kind = ipc::UpstreamKind::unix_path;
+  state.address = RuntimeDir::relative_socket(app_.name, number_, sequence_);
+  state.phase = *phase;
+  return state;
+}
+
+// The one door to step(): everything that happens to this slot comes through here.
+void Slot::apply(const Event& event) {
+  Surroundings around;
+  around.desired = desired_;
+  around.may_eject = listener_.may_eject(*this);
+  around.random01 = std::uniform_real_distribution<double>(0.0, 1.0)(surface_.random);
+  std::size_t state_before = life_.state.index();
+  auto phase_before = phase_of(life_);
+  bool permit_before = waits_for_permit(life_);
+
+  Actions actions = step(life_, policy_, around, event, surface_.loop.now());
+  perform(actions);
+
+  if (auto deadline = deadline_of(life_)) {
+    deadline_.start(until(*deadline, surface_.loop.now()));
+  } else {
+    deadline_.stop();
+  }
+  checker_.set(checks_of(life_));
+  if (actions.check_now) checker_.check_now();
+  bool recovered =
+      proxy_doubts_ && std::holds_alternative<CheckPassed>(event) && phase_of(life_) == ipc::UpstreamPhase::ready;
+  if (recovered) proxy_doubts_ = false;
+  if (state_before != life_.state.index() || phase_before != phase_of(life_) ||
+      permit_before != waits_for_permit(life_) || actions.process_gone || recovered) {
+    log::debug("{} {}", label_, name_of(life_.state));
+    listener_.on_slot_changed(*this, recovered);
+  }
+}
+
+void Slot::perform(const Actions& actions) {
+  for (const Note& note : actions.notes) say(note);
+  if (actions.explain_not_listening) {
+    const Process* process = process_of(life_);
+    std::string where = process != nullptr ? explain_listening(process->pid) : std::string();
+    if (!where.empty()) log::error("{} {}", label_, where);
+  }
+  if (actions.spawn) aim_checker();
+  for (const Kill& kill : actions.kills) surface_.keeper.signal(spawn_id_, kill.number, kill.group);
+  if (actions.process_gone) {
+    proxy_doubts_ = false;
+    surface_.runtime_dir.remove(RuntimeDir::relative_socket(app_.name, number_, sequence_));
+  }
+}
+
+void Slot::say(const Note& note) const {
+  log::at(note.level, "{} {}", label_, note.text);
+  if (!note.quote_stderr) return;
+  const auto& lines = last_lines_.all();
+  for (std::size_t i = lines.size() - std::min(lines.size(), kQuotedLines); i < lines.size(); i++) {
+    log::at(note.level, "{} said: {}", label_, lines[i]);
+  }
+}
+
+void Slot::aim_checker() {
+  auto address =
+      sys::unix_address(surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_)));
+  ROTA_CHECK(address);  // config has measured the longest one
+  checker_.aim(*address);
+}
+
+void Slot::attach_output(Fds output) {
+  if (output.size() != 2) return;
+  last_lines_.clear();
+  output_ = std::make_unique<WorkerOutput>(surface_.loop, label_, std::move(output[0]), std::move(output[1]),
+                                           surface_.sink, last_lines_, static_cast<WorkerOutputListener&>(*this));
+}
+
+// The exit is acknowledged when its output has been read: until then the keeper holds the pipes, whatever happens to
+// us.
+void Slot::leave_tail(std::uint64_t id) {
+  if (!output_ || output_->ended()) {
+    if (output_) surface_.loop.retire(std::move(output_));
+    surface_.keeper.acknowledge_exit(id);
+    return;
+  }
+  if (tails_.size() == kTailsMax) end_tail(0);
+  tails_.push_back({id, surface_.loop.now() + kTailMax, std::move(output_)});
+  if (!tail_timer_.active()) tail_timer_.start(kTailMax);
+}
+
+void Slot::end_tail(std::size_t index) {
+  auto at = tails_.begin() + static_cast<std::ptrdiff_t>(index);
+  at->output->close();
+  surface_.keeper.acknowledge_exit(at->id);
+  surface_.loop.retire(std::move(at->output));
+  tails_.erase(at);
+  if (tails_.empty()) {
+    tail_timer_.stop();
+    listener_.on_slot_changed(*this, false);  // it may have been the last thing a shutdown waits for
+  }
+}
+
+void Slot::on_timer(uv::Timer& timer) {
+  if (&timer == &deadline_) {
+    apply(Deadline{});
+    return;
+  }
+  TimePoint now = surface_.loop.now();
+  while (!tails_.empty() && tails_.front().until <= now) end_tail(0);
+  if (!tails_.empty()) tail_timer_.start(until(tails_.front().until, now));
+}
+
+void Slot::on_check(const CheckResult& result) {
+  std::visit([this](const auto& event) { apply(event); }, result);
+}
+
+void Slot::on_odd_health_path(int status) {
+  log::warning(
+      "{} answers {} on its health path {}: it takes part, but its checks will fail; give `health` a path that "
+      "answers 200",
+      label_, status, app_.health.path);
+}
+
+void Slot::on_output_ended(WorkerOutput& output) {
+  for (std::size_t i = 0; i < tails_.size(); i++) {
+    if (tails_[i].output.get() == &output) {
+      end_tail(i);
+      return;
+    }
+  }
+}
+
+}  // namespace rota::supervisor

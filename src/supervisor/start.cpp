@@ -1,0 +1,206 @@
+// From the keeper's list to a running daemon, or to one sentence and an exit code with nothing half-started left.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "role.h"
+#include "rota/base/log.h"
+#include "rota/sys/cpu.h"
+
+extern char** environ;
+
+namespace rota::supervisor {
+
+namespace {
+
+constexpr const char* kAccessLogName = "access-log";
+
+bool is_root() { return ::geteuid() == 0; }
+
+ExitCode code_of(const std::vector<config::Problem>& problems) {
+  bool all_denied = std::all_of(problems.begin(), problems.end(),
+                                [](const auto& p) { return p.kind == config::Problem::Kind::not_permitted; });
+  return all_denied ? ExitCode::not_permitted : ExitCode::configuration;
+}
+
+// The user a process changes to: only root can, and nobody changes to what he is.
+struct UserChoice {
+  std::optional<sys::User> change_to;
+  Failure failure;
+};
+UserChoice choose_user(const std::string& name, const std::string& what) {
+  UserChoice choice;
+  if (name.empty()) return choice;
+  auto user = sys::find_user(name);
+  if (!user) {
+    choice.failure =
+        StartFailure{ExitCode::configuration, fmt::format("the user {} of {} does not exist: create it, or name "
+                                                          "another one",
+                                                          name, what)};
+  } else if (user->uid != ::geteuid()) {
+    if (!is_root()) {
+      choice.failure =
+          StartFailure{ExitCode::not_permitted,
+                       fmt::format("{} cannot become user {}: only root may change users; start rota as root or "
+                                   "as {}, or remove `user`",
+                                   what, name, name)};
+    }
+    choice.change_to = std::move(*user);
+  }
+  return choice;
+}
+
+}  // namespace
+
+void Role::begin() {
+  stage_ = Stage::preparing;
+  std::uint64_t newest = 0;
+  for (const FoundProcess& process : found_) newest = std::max(newest, process.id);
+  next_id_ = std::max(earlier_ ? earlier_->next_id : 1, newest + 1);
+  if (!loaded_.problems.empty()) {
+    for (const config::Problem& problem : loaded_.problems) log::write_raw(2, problem.shown);
+    fail({code_of(loaded_.problems), "the configuration has mistakes; nothing was started"});
+    return;
+  }
+  for (const std::string& note : loaded_.notes) log::warning("{}", note);
+  if (Failure failure = prepare()) fail(*failure);
+}
+
+Failure Role::prepare() {
+  if (is_root()) {
+    UserChoice choice = choose_user(config_.user.empty() ? "nobody" : config_.user, "the proxy");
+    if (choice.failure) return choice.failure;
+    proxy_user_ = std::move(choice.change_to);
+  }
+  if (Failure failure = prepare_runtime_dir()) return failure;
+  if (Failure failure = prepare_apps()) return failure;
+  if (Failure failure = prepare_access_log()) return failure;
+  PlannedListeners planned = plan_listeners(config_.listen);
+  if (planned.failure) return planned.failure;
+  listeners_.start(std::move(planned.listeners), config_.threads);
+  return {};
+}
+
+Failure Role::prepare_runtime_dir() {
+  bool for_others = is_root();
+  if (Failure failure = runtime_dir_.open(config_.runtime_dir, for_others)) return failure;
+  if (runtime_dir_.lock_fd() >= 0) return {};  // on the shelf since an earlier supervisor took it
+  if (Failure failure = runtime_dir_.lock(keeper_pid_)) return failure;
+  keeper_.shelve("lock", false, runtime_dir_.lock_fd());
+  return {};
+}
+
+Failure Role::prepare_access_log() {
+  if (access_log_on_shelf_) return {};
+  switch (config_.access_log.to) {
+    case config::AccessLog::To::off: break;
+    case config::AccessLog::To::standard_output: keeper_.shelve(kAccessLogName, true, STDOUT_FILENO); break;
+    case config::AccessLog::To::file: {
+      OpenedLog log = open_log_file(config_.access_log.path);
+      if (log.failure) return log.failure;
+      keeper_.shelve(kAccessLogName, true, log.fd.get());
+      break;
+    }
+  }
+  return {};
+}
+
+void Role::reopen_logs() {
+  if (config_.access_log.to != config::AccessLog::To::file) {
+    log::info("no log file to open again");
+    return;
+  }
+  OpenedLog log = open_log_file(config_.access_log.path);
+  if (log.failure) {
+    log::error("{}; the old file is still written to", log.failure->text);
+    return;
+  }
+  keeper_.shelve(kAccessLogName, true, log.fd.get());
+  log::info("access log {} opened again", config_.access_log.path);
+}
+
+Failure Role::prepare_apps() {
+  std::uint32_t parallel = start_parallel(sys::available_cpus());
+  for (const config::App& app : config_.apps) {
+    UserChoice user = choose_user(app.user, "app " + app.name);
+    if (user.failure) return user.failure;
+    std::vector<std::string> hosts;
+    for (const config::Address& server : app.servers) {
+      hosts.emplace_back();
+      if (server.kind == config::Address::Kind::unix_path) continue;
+      Resolved resolved = look_up(server.host);
+      if (resolved.hosts.empty()) {
+        return StartFailure{
+            ExitCode::configuration,
+            fmt::format("app {}: the server name {} has no address ({}); check the name, or write the address "
+                        "in numbers",
+                        app.name, server.host, resolved.error)};
+      }
+      hosts.back() = resolved.hosts.front();
+    }
+    if (!app.command.empty()) {
+      uid_t worker = user.change_to ? user.change_to->uid : ::geteuid();
+      gid_t proxy = proxy_user_ ? proxy_user_->gid : ::getegid();
+      if (Failure failure = runtime_dir_.make_app(app.name, worker, proxy, earlier_.has_value())) return failure;
+    }
+    const SavedApp* saved = earlier_ ? earlier_->find(app.name) : nullptr;
+    apps_.push_back(std::make_unique<App>(surface_, app, std::move(user.change_to), hosts, saved, parallel,
+                                          static_cast<AppListener&>(*this)));
+  }
+  return {};
+}
+
+// Everything that can refuse has agreed.
+void Role::on_listeners_ready() {
+  adopt_found();
+  stage_ = Stage::running;
+  version_ = epoch_ << 32U;  // above whatever an earlier supervisor has published
+  for (auto& app : apps_) app->start();
+  save();
+  publish();
+  keeper_.proxy_recipe(proxy_spec(config_.runtime_dir, proxy_user_, environ));
+  changed();
+  for (const ipc::Signalled& signal : std::exchange(early_signals_, {})) on_signalled(signal);
+}
+
+void Role::on_listeners_failed(const StartFailure& failure) { fail(failure); }
+
+void Role::adopt_found() {
+  std::size_t adopted = 0;
+  for (FoundProcess& process : found_) {
+    bool ours =
+        std::any_of(apps_.begin(), apps_.end(), [&](auto& app) { return app->adoptable(process.id) != nullptr; });
+    if (ours && !process.exited) adopted++;
+    adopt_one(process);
+  }
+  found_.clear();
+  for (auto& app : apps_) app->finish_adoption();
+  if (earlier_) log::info("took over {} running workers from the supervisor before", adopted);
+}
+
+void Role::adopt_one(FoundProcess& process) {
+  for (auto& app : apps_) {
+    Slot* slot = app->adoptable(process.id);
+    if (slot == nullptr) continue;
+    app->adopt(process.id, {process.pid, std::move(process.output)});
+    if (process.exited) slot->on_exited(process.status);
+    return;
+  }
+  strangers_.take(process);
+}
+
+// A first start that fails leaves nothing. A later supervisor that cannot go on leaves everything as it is: the keeper
+// starts the next one, and workers and proxy serve meanwhile.
+void Role::fail(const StartFailure& failure) {
+  log::error("{}", failure.text);
+  if (earlier_) {
+    log::error("what runs goes on running; trying again");
+    stage_ = Stage::ended;
+    exit_code_ = static_cast<int>(ExitCode::failed);
+    loop_.stop();
+    return;
+  }
+  end(failure.code);
+}
+
+}  // namespace rota::supervisor
