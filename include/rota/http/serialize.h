@@ -28,10 +28,10 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
 
 // How the response's body goes to the client.
 enum class ClientFraming : std::uint8_t {
-  none,    // no body and no framing field (1xx, 204, 304 without a length)
-  length,  // Content-Length: `length` (also for HEAD and 304 with the worker's own figure)
-  chunked,
-  until_close,  // a 1.0 client and an unknown length
+  none,         // no body and no framing field (1xx, 204, 304 without a length)
+  length,       // Content-Length: `length` (also for HEAD and 304 with the worker's own figure)
+  chunked,      // never to a 1.0 client (a CHECK)
+  until_close,  // a 1.0 client and an unknown length; keep_alive must be false (a CHECK)
 };
 struct ResponseOptions {
   ClientFraming framing = ClientFraming::none;
