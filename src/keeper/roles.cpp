@@ -109,13 +109,14 @@ std::optional<Role::Ended> Roles::reap_proxy(TimePoint now) {
     proxy_.never_again();
     return ended;
   }
-  log::warning("the proxy (process {}) ended with {}; the next one starts in {} ms", ended->pid,
-               sys::describe_status(ended->status), ended->delay.count());
   ipc::ProxyExited message;
   message.pid = ended->pid;
   message.status = ended->status;
   message.delay_ms = static_cast<std::uint32_t>(ended->delay.count());
-  supervisor_.say(message);
+  if (!supervisor_.say(message)) {  // which would say it
+    log::warning("the proxy (process {}) ended with {}; the next one starts in {} ms", ended->pid,
+                 sys::describe_status(ended->status), ended->delay.count());
+  }
   return ended;
 }
 

@@ -41,10 +41,9 @@ struct Datagrams {
   }
   // The next one that is no sign of life.
   std::string next_news() {
-    for (;;) {
-      std::string text = next();
-      if (text != "WATCHDOG=1") return text;
-    }
+    std::string text = next();
+    while (text == "WATCHDOG=1") text = next();
+    return text;
   }
 };
 
