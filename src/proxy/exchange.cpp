@@ -67,9 +67,12 @@ void Exchange::upload(std::string_view data) {
 
 void Exchange::upload_complete() {
   upload_ = Upload::complete;
-  if (!chunked_upload_) return;
-  context_.to_worker.add(http::kLastChunk);
-  send_upload();
+  if (chunked_upload_) {
+    context_.to_worker.add(http::kLastChunk);
+    send_upload();
+  } else if (state_ == State::awaiting_response) {
+    await_response();
+  }
 }
 
 void Exchange::send_upload() {
@@ -96,12 +99,11 @@ void Exchange::send_upload() {
   // A worker that closed its end may have answered before it did: reading goes on and finds the answer, or the end.
   if (!deaf_) deaf_ = stream.write(gather.parts()) != 0;
   gather.clear();
-  if (deaf_) return;
-  if (state_ == State::awaiting_response) await_response();
   if (stream.congested() && upload_ == Upload::reading && !upload_paused_) {
     upload_paused_ = true;
     client_->pause_upload();
   }
+  if (state_ == State::awaiting_response) await_response();
 }
 
 void Exchange::begin() {
@@ -162,16 +164,23 @@ bool Exchange::send_request() {
   state_ = State::awaiting_response;
   response_parser_.reset();
   response_input_.clear();
-  await_response();
   if (upload_paused_ && !stream.congested()) {
     upload_paused_ = false;
     client_->resume_upload();
   }
+  await_response();
   return true;
 }
 
+// Whose turn it is decides whose deadline runs: while the client owes body bytes, the session's own.
 void Exchange::await_response() {
-  context_.arm(*this, connection_->connecting ? context_.state->connect : app_->settings().response_timeout);
+  if (connection_->connecting) {
+    context_.arm(*this, context_.state->connect);
+  } else if (upload_ == Upload::reading && !upload_paused_) {
+    disarm();
+  } else {
+    context_.arm(*this, app_->settings().response_timeout);
+  }
 }
 
 void Exchange::on_writable(uv::Stream& stream) {
@@ -179,11 +188,11 @@ void Exchange::on_writable(uv::Stream& stream) {
     connection_->connecting = false;
     if (context_.logs_access()) connect_ns_ += LoopContext::monotonic_ns() - attempt_ns_;
   }
-  if (state_ == State::awaiting_response) await_response();
   if (upload_paused_ && !stream.congested()) {
     upload_paused_ = false;
     client_->resume_upload();
   }
+  if (state_ == State::awaiting_response) await_response();
 }
 
 // --- the response

@@ -514,4 +514,17 @@ TEST_CASE("slow clients: 408 for an unfinished head, silence for an idle connect
   CHECK(proxy.ask("GET / HT", kNever).starts_with("HTTP/1.1 408"));
   CHECK(proxy.ask("", kNever).empty());
   CHECK(proxy.ask(kGet, contains("time.\n")).starts_with("HTTP/1.1 504"));
+  CHECK(proxy.ask(kPost, contains("time.\n")).starts_with("HTTP/1.1 504"));
+}
+
+TEST_CASE("a body that does not come is the client's fault, however long the worker's own deadline") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), [](int fd) { read_until(fd, kNever); });
+  proxy.add(1, 0);
+  proxy.state.body = 300ms;
+  proxy.state.apps[0].response_timeout = 100ms;
+  proxy.apply();
+  for (std::string framing : {"Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"}) {
+    CHECK(proxy.ask("POST / HTTP/1.1\r\nHost: h\r\n" + framing, contains("time.\n")).starts_with("HTTP/1.1 408"));
+  }
 }
