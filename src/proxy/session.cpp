@@ -326,8 +326,12 @@ void Session::own_response(int status, Outcome outcome, std::string_view text) {
   response.status = status;
   response.content_type = page.content_type;
   response.body = page.body;
+  std::string allow;
   if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
-  if (status == 405) response.extra_fields = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
+  if (status == 405) {  // RFC 9110 15.5.6
+    allow.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
+    response.extra_fields = allow;
+  }
   response.date = context_.date();
   response.keep_alive = keep_alive_;
   response.head_only = method_ == http::Method::head;

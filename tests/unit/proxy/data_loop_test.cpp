@@ -477,6 +477,9 @@ TEST_CASE("what is not HTTP gets 400 and the end; a request without a route 404"
   std::string bad = proxy.ask("GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n", kNever);
   CHECK(bad.starts_with("HTTP/1.1 400 Bad Request\r\n"));
   CHECK(bad.find("Connection: close\r\n") != std::string::npos);
+  std::string refused = proxy.ask("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", kNever);
+  CHECK(refused.starts_with("HTTP/1.1 405 "));
+  CHECK(refused.find("Allow: GET, ") != std::string::npos);
   proxy.state.apps.clear();
   proxy.apply();
   std::string none = proxy.ask(kGet, contains("address.\n"));
