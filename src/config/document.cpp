@@ -11,6 +11,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <unordered_map>
@@ -35,7 +36,7 @@ struct Wording {
   std::string_view yaml_cpp;
   std::string_view ours;
 };
-constexpr std::array<Wording, 8> kWordings{{
+constexpr std::array<Wording, 9> kWordings{{
     {"illegal map value", "no \": \" is possible here: check the indentation, or quote a value that contains \": \""},
     {"end of map not found", "the mapping cannot go on here: check the indentation, or quote the value"},
     {"end of sequence not found", "the list cannot go on here: check the indentation, or quote the value"},
@@ -44,6 +45,7 @@ constexpr std::array<Wording, 8> kWordings{{
     {"illegal block entry", "a list cannot begin here: check the indentation"},
     {"cannot assign multiple anchors", "a value can have one anchor only"},
     {"illegal tag", "tags are not supported"},
+    {"unknown escape character", "no escape begins so: write \"\\\\\" for a backslash, or use single quotes"},
 }};
 
 }  // namespace
@@ -63,7 +65,11 @@ class Document::Builder final : public YAML::EventHandler {
   Builder(Document& document, const Text& lines) : document_(document), lines_(lines) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) throw Refusal{span_of(mark), "a second document begins here; a file holds one"};
+    if (documents_++ == 0) return;
+    Span span = span_of(mark);
+    bool is_marked = lines_.line(span.line).substr(0, 3) == "---";
+    throw Refusal{span, is_marked ? "a second document begins here; a file holds one"
+                                  : "this does not belong to what stands above: check the indentation"};
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add_leaf(mark, anchor, Node::Kind::null, {}); }
@@ -98,7 +104,8 @@ class Document::Builder final : public YAML::EventHandler {
       Span span = open_.empty() ? last_ : open_.back().node->span;
       return {Span{span.line, span.byte, 1}, sequence ? "this \"[\" is not closed" : "this \"{\" is not closed"};
     }
-    if (message == "illegal EOF in scalar") return {last_, "the quote that begins after this is not closed"};
+    if (message == "illegal EOF in scalar")
+      return {last_.line > 0 ? last_ : Span{1, 0, 1}, "the quote that begins after this is not closed"};
     Span span = span_of(exception.mark);
     if (span.byte < lines_.line(span.line).size() && lines_.line(span.line)[span.byte] == '\t') {
       return {span, "a tab cannot indent; use spaces"};
@@ -110,10 +117,19 @@ class Document::Builder final : public YAML::EventHandler {
     if (std::size_t at = lines_.line(span.line).find(": [::"); at != std::string_view::npos) {
       return {Span{span.line, at + 2, 4}, "an address with brackets needs quotes, as in \"[::]:8080\""};
     }
+    std::string_view line = lines_.line(span.line);
+    if (message.substr(0, 7) == "unknown" && span.byte >= 2 && span.byte <= line.size() &&
+        line[span.byte - 2] == '\\') {
+      span.byte -= 2;  // it has read the escape by then
+      span.length = 2;
+    }
     for (const Wording& wording : kWordings) {
       if (message.substr(0, wording.yaml_cpp.size()) == wording.yaml_cpp) return {span, std::string(wording.ours)};
     }
-    return {span, "not valid YAML: " + std::string(message)};
+    std::string text = "not valid YAML: " + std::string(message);
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
+    return {span, std::move(text)};
   }
 
  private:
@@ -253,7 +269,7 @@ class Document::Builder final : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, const Node*> anchors_;
 };
 
-Document::Document(std::string_view text, const Text& lines, Problems& problems) : lines_(lines) {
+Document::Document(std::string_view text, const Text& lines, Problems& problems) {
   std::istringstream stream{std::string(text)};
   Builder builder(*this, lines);
   Refusal stop;

@@ -47,7 +47,6 @@ class Document {
 
  private:
   class Builder;
-  const Text& lines_;
   std::deque<Node> nodes_;  // addresses stay
   const Node* root_ = nullptr;
 };
