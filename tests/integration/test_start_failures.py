@@ -106,7 +106,7 @@ class StartFailures(RotaCase):
             first = int(file.read())
         if first < 2:
             self.skipTest("every port is permitted to everybody here")
-        self.as_nobody({"web": self.hello(1)}, 77, "1", "permi", listen="127.0.0.1:1")
+        self.as_nobody({"web": self.hello(1)}, 77, "127.0.0.1:1", "privilege", listen="127.0.0.1:1")
 
     @unittest.skipUnless(is_root and shutil.which("setpriv"), "needs root to become nobody")
     def test_another_user_without_being_root(self):

@@ -161,7 +161,9 @@ class Exchange:
     def do_gate(self):
         self.drain()
         wait_gate(self.path.split("/")[2])
-        return self.reply(f"{SLOT} {os.getpid()}\n".encode())
+        self.reply(f"{SLOT} {os.getpid()}\n".encode())
+        journal("answered", path=self.path)
+        return True
 
     def do_first_half(self):
         """Half of the body, then the rest when the gate opens."""
