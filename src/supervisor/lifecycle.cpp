@@ -158,7 +158,7 @@ void Step::on(const Deadline&) {
   if (auto* backoff = in<Backoff>()) {
     backoff->due = true;
   } else if (auto* starting = in<Starting>()) {
-    starting->process.failure = fmt::format("it was not ready within {}{}{}", describe_duration(policy_.start_timeout),
+    starting->process.failure = fmt::format("not ready within {}{}{}", describe_duration(policy_.start_timeout),
                                             starting->unready.empty() ? "" : ": ", starting->unready);
     note(log::Level::error, "{}; stopping it", starting->process.failure);
     actions_.notes.back().quote_stderr = true;
@@ -388,7 +388,7 @@ Duration restart_delay(const config::Restart& restart, std::uint32_t failures, d
 std::string describe_duration(Duration length) {
   auto ms = length.count();
   if (ms < 1000) return fmt::format("{} ms", ms);
-  if (ms < 10'000) return fmt::format("{:.1f} s", static_cast<double>(ms) / 1000.0);
+  if (ms < 10'000 && ms % 1000 >= 50) return fmt::format("{:.1f} s", static_cast<double>(ms) / 1000.0);
   auto seconds = ms / 1000;
   if (seconds < 120) return fmt::format("{} s", seconds);
   if (seconds < 7200) return fmt::format("{} min {} s", seconds / 60, seconds % 60);

@@ -209,7 +209,7 @@ void Listeners::finish_one() {
     return;
   }
   for (const Listener& one : all_) {
-    if (one.bound) log::info("listening on {}", text_of(one));
+    if (one.bound) log::at(held_.empty() ? log::Level::info : log::Level::debug, "listening on {}", text_of(one));
   }
   listener_.on_listeners_ready();
 }

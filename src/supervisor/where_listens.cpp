@@ -115,7 +115,7 @@ std::string explain_listening(int leader) {
   if (found.empty()) return {};
   if (found.size() > kShownMax) found.resize(kShownMax);
   return fmt::format(
-      "it listens on {}; it must listen on the path in the environment variable PORT (a Unix socket), which "
+      "listens on {}; it must listen on the path in the environment variable PORT (a Unix socket), which "
       "a command may also be given as {{socket}}",
       fmt::join(found, ", "));
 }

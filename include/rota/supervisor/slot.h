@@ -54,6 +54,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
        SlotListener& listener);
   ~Slot();
 
+  void skip_sequences(std::uint64_t used) { sequence_ = used; }  // before anything else
   void want(const Desired& desired);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.
   void grant();

@@ -286,7 +286,7 @@ TEST_CASE("a worker that is not ready in time is stopped and counted") {
   rig.expire();
   REQUIRE(rig.is<Killing>());
   REQUIRE(says(rig.on(Exited{SIGKILL}),
-               "did not start: it was not ready within 60 s: GET /healthz answers 503 (signal 9 (KILL))"));
+               "did not start: not ready within 60 s: GET /healthz answers 503 (signal 9 (KILL))"));
   REQUIRE(rig.life.failures == 1);
   REQUIRE(rig.is<Backoff>());
 }
@@ -452,6 +452,8 @@ TEST_CASE("every event in every state is survived and leaves a state that can go
 TEST_CASE("durations are told as people tell them") {
   REQUIRE(describe_duration(153ms) == "153 ms");
   REQUIRE(describe_duration(1234ms) == "1.2 s");
+  REQUIRE(describe_duration(2s) == "2 s");
+  REQUIRE(describe_duration(9999ms) == "10.0 s");
   REQUIRE(describe_duration(12s) == "12 s");
   REQUIRE(describe_duration(200s) == "3 min 20 s");
   REQUIRE(describe_duration(5h + 10min) == "5 h 10 min");

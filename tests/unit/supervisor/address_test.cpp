@@ -1,0 +1,83 @@
+// Where clients connect, and where a worker listens that should listen elsewhere.
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+
+#include "rota/supervisor/listeners.h"
+#include "rota/supervisor/where_listens.h"
+#include "rota/sys/socket.h"
+
+using namespace rota;
+using namespace rota::supervisor;
+
+namespace {
+
+config::Address tcp(const std::string& host, std::uint16_t port) {
+  config::Address address;
+  address.host = host;
+  address.port = port;
+  return address;
+}
+
+}  // namespace
+
+TEST_CASE("each configured address becomes the sockets it needs") {
+  config::Address path;
+  path.kind = config::Address::Kind::unix_path;
+  path.path = "/run/web.sock";
+  auto plan = plan_listeners({tcp("", 8080), tcp("127.0.0.1", 0), tcp("127.0.0.1", 0), tcp("::1", 9), path});
+  REQUIRE_FALSE(plan.failure);
+  REQUIRE(plan.listeners.size() == 5);
+  REQUIRE(plan.listeners[0].kind == ipc::BindKind::tcp6);
+  REQUIRE_FALSE(plan.listeners[0].v6only);
+  REQUIRE(plan.listeners[1].kind == ipc::BindKind::tcp4);
+  REQUIRE(plan.listeners[1].name != plan.listeners[2].name);
+  REQUIRE(plan.listeners[3].kind == ipc::BindKind::tcp6);
+  REQUIRE(plan.listeners[3].v6only);
+  REQUIRE(plan.listeners[4].kind == ipc::BindKind::unix_path);
+  REQUIRE(text_of(plan.listeners[3]) == "[::1]:9");
+
+  auto unknown = plan_listeners({tcp("no-such-host.invalid", 80)});
+  REQUIRE(unknown.failure);
+  REQUIRE(unknown.failure->code == ExitCode::cannot_create);
+}
+
+TEST_CASE("every refusal to bind has its exit code and says what to do") {
+  Listener web = plan_listeners({tcp("127.0.0.1", 80)}).listeners.at(0);
+  Listener high = plan_listeners({tcp("127.0.0.1", 8080)}).listeners.at(0);
+  REQUIRE(explain_bind(web, EADDRINUSE, "bind").code == ExitCode::cannot_create);
+  StartFailure denied = explain_bind(web, EACCES, "bind");
+  REQUIRE(denied.code == ExitCode::not_permitted);
+  REQUIRE(denied.text.find("CAP_NET_BIND_SERVICE") != std::string::npos);
+  REQUIRE(explain_bind(high, EACCES, "bind").text.find("CAP_NET_BIND_SERVICE") == std::string::npos);
+  for (int error : {EADDRINUSE, EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, EMFILE}) {
+    REQUIRE(explain_bind(web, error, "bind").text.starts_with("cannot listen on 127.0.0.1:80: "));
+  }
+}
+
+TEST_CASE("a process that listens on a port instead of its socket is found out") {
+  auto address = sys::tcp_address("127.0.0.1", 0);
+  auto listening = sys::listen_on(*address, {});
+  REQUIRE(listening.error == 0);
+  auto port = sys::local_address(listening.fd.get()).port();
+  std::string text = explain_listening(::getpgrp());
+  REQUIRE(text.find("tcp port " + std::to_string(port)) != std::string::npos);
+
+  std::string table =
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+      "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4321 1 0 100 0 0 10 "
+      "0\n"
+      "   1: 0100007F:0BB9 0100007F:1234 01 00000000:00000000 00:00000000 00000000     0        0 4322 1 0 100 0 0 10 "
+      "0\n";
+  REQUIRE(listening_tcp(table, {4321, 4322}) == std::vector<std::string>{"tcp port 3000"});
+  REQUIRE(listening_tcp(table, {1}).empty());
+  std::string paths =
+      "Num       RefCount Protocol Flags    Type St Inode Path\n"
+      "0000000000000000: 00000002 00000000 00010000 0001 01 777 /tmp/other.sock\n"
+      "0000000000000000: 00000003 00000000 00000000 0001 03 778 /tmp/connected.sock\n"
+      "0000000000000000: 00000003 00000000 00010000 0001 01 779\n";
+  REQUIRE(listening_unix(paths, {777, 778, 779}) == std::vector<std::string>{"unix:/tmp/other.sock"});
+  for (std::size_t cut = 0; cut < table.size(); cut++) listening_tcp(table.substr(0, cut), {4321});
+}

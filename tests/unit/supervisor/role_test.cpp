@@ -1,0 +1,305 @@
+// The whole supervisor against a played keeper, proxy and workers: order of what it does, and that nothing is left.
+#include "../../../src/supervisor/role.h"
+
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+
+#include "fake_keeper.h"
+
+using namespace rota;
+using namespace rota::supervisor;
+using test::FakeKeeper;
+using test::ScratchDir;
+
+namespace {
+
+config::Loaded sample(const ScratchDir& dir, std::uint32_t workers) {
+  config::Loaded loaded;
+  config::Address address;
+  address.host = "127.0.0.1";
+  loaded.config.listen = {address};
+  loaded.config.runtime_dir = dir.path() + "/run";
+  loaded.config.log_level = log::Level::error;
+  config::App app;
+  app.name = "web";
+  app.command = {"app"};
+  app.directory = "/";
+  app.workers = workers;
+  app.restart.delay = 10ms;
+  loaded.config.apps = {app};
+  return loaded;
+}
+
+struct Rig {
+  explicit Rig(config::Loaded loaded, std::uint64_t epoch = 1) {
+    auto pair = ipc::Channel::make_pair();
+    REQUIRE(pair);
+    keeper.emplace(loop, std::move(pair->first), epoch);
+    channel = std::move(pair->second);
+    config = std::move(loaded);
+  }
+  void start() { role.emplace(loop, std::move(config), std::move(channel)); }
+  void until(const std::function<bool()>& so) { keeper->until(so); }
+  bool drained_all() {
+    for (const auto& one : keeper->state.apps.at(0).upstreams) {
+      if (one.phase != ipc::UpstreamPhase::draining) return false;
+    }
+    return true;
+  }
+
+  uv::Loop loop{"test"};
+  std::optional<FakeKeeper> keeper;
+  UniqueFd channel;
+  config::Loaded config;
+  std::optional<Role> role;
+};
+
+bool any_listener(const FakeKeeper& keeper) {
+  return std::any_of(keeper.shelf.begin(), keeper.shelf.end(), [](const auto& entry) { return entry.second; });
+}
+bool has_sockets(const std::string& directory) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, none)) {
+    if (entry.is_socket()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("workers are remembered before they exist, take part when they listen, and stop after the proxy is done") {
+  log::configure({"", log::Level::error, false});
+  ScratchDir dir;
+  Rig rig(sample(dir, 3));
+  rig.start();
+  FakeKeeper& keeper = *rig.keeper;
+  rig.until([&] { return keeper.ready() == 3; });
+  REQUIRE(keeper.spawned.size() == 3);
+  for (const auto& [id, worker] : keeper.workers) {
+    REQUIRE(worker.saved_before);
+    REQUIRE(FakeKeeper::socket_of(worker).starts_with(dir.path() + "/run/web/"));
+  }
+  REQUIRE(keeper.upstream(0)->address == "web/0-1.sock");
+  REQUIRE(keeper.state.listeners.size() == 1);
+  REQUIRE(keeper.state.listeners[0].text == "127.0.0.1:4711");
+  rig.until(
+      [&] { return std::find(keeper.notified.begin(), keeper.notified.end(), "READY=1") != keeper.notified.end(); });
+
+  keeper.signal(SIGTERM, 1);
+  rig.until([&] { return keeper.state.phase == ipc::ProxyPhase::draining; });
+  REQUIRE(keeper.ready() == 3);  // what is in the backlog still finds workers
+  REQUIRE(any_listener(keeper));
+  keeper.proxy_says(ipc::Applied{keeper.state.version});
+  rig.until([&] { return !any_listener(keeper); });
+  REQUIRE(keeper.signals.empty());
+  keeper.proxy_says(ipc::Quiet{});
+  rig.until([&] { return rig.drained_all(); });
+  REQUIRE(keeper.signals.empty());
+  for (std::uint64_t id : keeper.spawned) keeper.proxy_says(ipc::Drained{id});
+  rig.until([&] { return keeper.exit_code.has_value(); });
+  REQUIRE(*keeper.exit_code == 0);
+  REQUIRE(keeper.signals.size() == 3);
+  REQUIRE(keeper.acknowledged.size() == 3);
+  REQUIRE_FALSE(has_sockets(dir.path()));
+  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web"));
+}
+
+TEST_CASE("a worker that dies is gone from the proxy's table and back under another path") {
+  ScratchDir dir;
+  Rig rig(sample(dir, 2));
+  rig.start();
+  FakeKeeper& keeper = *rig.keeper;
+  rig.until([&] { return keeper.ready() == 2; });
+  std::uint64_t first = keeper.upstream(1)->id;
+  keeper.exit(first, SIGKILL);
+  rig.until([&] { return !keeper.upstream(1) || keeper.upstream(1)->id != first; });
+  REQUIRE(keeper.upstream(0)->phase == ipc::UpstreamPhase::ready);
+  rig.until([&] { return keeper.ready() == 2; });
+  REQUIRE(keeper.upstream(1)->address == "web/1-2.sock");
+  REQUIRE(keeper.upstream(1)->id > first);
+  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web/1-1.sock"));
+  REQUIRE(keeper.acknowledged == std::vector<std::uint64_t>{first});
+}
+
+TEST_CASE("what a proxy cannot reach is looked at, and told again when it is well") {
+  ScratchDir dir;
+  Rig rig(sample(dir, 1));
+  rig.start();
+  FakeKeeper& keeper = *rig.keeper;
+  rig.until([&] { return keeper.ready() == 1; });
+  std::uint64_t id = keeper.spawned.at(0);
+  std::size_t before = keeper.versions.size();
+  keeper.proxy_says(ipc::ConnectFailed{id, ECONNREFUSED});
+  rig.until([&] { return keeper.versions.size() > before; });
+  REQUIRE(keeper.ready() == 1);
+  // The process lives, its socket does not.
+  keeper.workers.at(id).listener.reset();
+  keeper.proxy_says(ipc::ConnectFailed{id, ECONNREFUSED});
+  rig.until([&] { return keeper.ready() == 0; });
+  REQUIRE(keeper.upstream(0)->phase == ipc::UpstreamPhase::waiting);
+}
+
+TEST_CASE("an address that cannot be had ends the start before any worker exists") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  Rig rig(sample(dir, 2));
+  rig.keeper->bind_error = EADDRINUSE;
+  rig.start();
+  rig.until([&] { return rig.keeper->exit_code.has_value(); });
+  REQUIRE(*rig.keeper->exit_code == 73);
+  REQUIRE(rig.keeper->spawned.empty());
+  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web"));
+}
+
+TEST_CASE("a directory in use by another rota, and one that others may write to, are refused") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  Rig rig(sample(dir, 1));
+  SECTION("in use") {
+    RuntimeDir other;
+    REQUIRE_FALSE(other.open(dir.path() + "/run", false));
+    REQUIRE_FALSE(other.lock(4242));
+    RuntimeDir second;
+    REQUIRE_FALSE(second.open(dir.path() + "/run", false));
+    Failure refused = second.lock(1);
+    REQUIRE(refused);
+    REQUIRE(refused->text.find("already running (pid 4242)") != std::string::npos);
+    rig.start();
+    rig.until([&] { return rig.keeper->exit_code.has_value(); });
+    REQUIRE(*rig.keeper->exit_code == 75);
+    REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web"));
+  }
+  SECTION("writable by others") {
+    std::filesystem::create_directory(dir.path() + "/run");
+    std::filesystem::permissions(dir.path() + "/run", std::filesystem::perms::all);
+    rig.start();
+    rig.until([&] { return rig.keeper->exit_code.has_value(); });
+    REQUIRE(*rig.keeper->exit_code == 77);
+  }
+}
+
+TEST_CASE("boot: fail ends when no worker ever became ready, boot: wait goes on") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 2);
+  SECTION("fail, by deaths") {
+    loaded.config.boot = config::Boot::fail;
+    Rig rig(std::move(loaded));
+    rig.keeper->play = FakeKeeper::Play::dies;
+    rig.start();
+    rig.until([&] { return rig.keeper->exit_code.has_value(); });
+    REQUIRE(*rig.keeper->exit_code == 69);
+    REQUIRE(rig.keeper->spawned.size() >= 6);
+  }
+  SECTION("fail, by time") {
+    loaded.config.boot = config::Boot::fail;
+    loaded.config.apps[0].start_timeout = 50ms;
+    Rig rig(std::move(loaded));
+    rig.keeper->play = FakeKeeper::Play::hangs;
+    rig.start();
+    rig.until([&] { return rig.keeper->exit_code.has_value(); });
+    REQUIRE(*rig.keeper->exit_code == 69);
+  }
+  SECTION("wait: it comes up when it can") {
+    Rig rig(std::move(loaded));
+    rig.keeper->play = FakeKeeper::Play::dies;
+    rig.start();
+    rig.until([&] { return rig.keeper->spawned.size() >= 8; });
+    rig.keeper->play = FakeKeeper::Play::listens;
+    rig.until([&] { return rig.keeper->ready() == 2; });
+    REQUIRE_FALSE(rig.keeper->exit_code);
+  }
+}
+
+TEST_CASE("mistakes in the configuration end with their code and without a trace") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 1);
+  using Kind = config::Problem::Kind;
+  int expected = 0;
+  SECTION("all are a matter of permission") {
+    loaded.problems = {{Kind::not_permitted, {}, "", "(expected by this test)"}};
+    expected = 77;
+  }
+  SECTION("one is not") {
+    loaded.problems = {{Kind::not_permitted, {}, "", "(expected by this test)"},
+                       {Kind::configuration, {}, "", "(expected by this test)"}};
+    expected = 78;
+  }
+  Rig rig(std::move(loaded));
+  rig.start();
+  rig.until([&] { return rig.keeper->exit_code.has_value(); });
+  REQUIRE(*rig.keeper->exit_code == expected);
+  REQUIRE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("workers that ignore TERM are killed, and a second TERM waits for no proxy") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 2);
+  loaded.config.apps[0].stop.grace = 50ms;
+  Rig rig(std::move(loaded));
+  rig.keeper->die_on_term = false;
+  rig.start();
+  FakeKeeper& keeper = *rig.keeper;
+  rig.until([&] { return keeper.ready() == 2; });
+  keeper.signal(SIGTERM, 1);
+  keeper.signal(SIGTERM, 2);
+  rig.until([&] { return keeper.exit_code.has_value(); });
+  REQUIRE(keeper.signals.size() == 4);
+  REQUIRE(keeper.signals[0].number == SIGTERM);
+  REQUIRE_FALSE(keeper.signals[0].group);
+  REQUIRE(keeper.signals[3].number == SIGKILL);
+  REQUIRE(keeper.signals[3].group);
+}
+
+TEST_CASE("the next supervisor goes on with the same workers, stops strangers and starts what vanished") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  Rig first(sample(dir, 3));
+  first.start();
+  first.until([&] { return first.keeper->ready() == 3; });
+  std::map<std::uint64_t, FakeKeeper::Worker> workers = std::move(first.keeper->workers);
+  std::string state = first.keeper->saved_bytes;
+  auto shelf = first.keeper->shelf;
+  std::uint64_t last_version = first.keeper->versions.back();
+  std::uint64_t vanished = first.keeper->upstream(2)->id;
+  first.keeper->workers.clear();
+  first.role.reset();  // its sockets stay: a supervisor that dies cleans nothing up
+
+  config::Loaded loaded = sample(dir, 3);
+  bool changed = false;
+  SECTION("same configuration") {}
+  SECTION("the app is another one now") {
+    loaded.config.apps[0].command.emplace_back("--new");
+    changed = true;
+  }
+  Rig second(std::move(loaded), 2);
+  FakeKeeper& keeper = *second.keeper;
+  keeper.workers = std::move(workers);
+  keeper.earlier_state = state;
+  keeper.shelf = shelf;
+  constexpr std::uint64_t kStranger = 999;
+  keeper.workers[kStranger].pid = 1'000'000'999;
+  for (const auto& [id, worker] : keeper.workers) {
+    if (id != vanished) keeper.earlier_processes.push_back(id);
+  }
+  second.start();
+  second.until([&] { return !keeper.versions.empty(); });
+  REQUIRE(keeper.versions.front() > last_version);
+  if (!changed) REQUIRE(keeper.ready() == 2);  // in rotation from the first state on
+  second.until([&] { return keeper.ready() == 3; });
+  std::size_t known = keeper.earlier_processes.size();
+  REQUIRE(keeper.spawned.size() == (changed ? 3U : 1U));
+  for (std::uint64_t id : keeper.spawned) REQUIRE(id > kStranger);
+  second.until([&] { return keeper.acknowledged.size() == (changed ? known : 1U); });
+  REQUIRE(std::find(keeper.acknowledged.begin(), keeper.acknowledged.end(), kStranger) != keeper.acknowledged.end());
+  if (changed) return;
+  // An adopted worker's death is seen and judged like any other.
+  std::uint64_t adopted = keeper.upstream(0)->id;
+  REQUIRE(adopted < kStranger);
+  keeper.exit(adopted, SIGKILL);
+  second.until([&] { return keeper.ready() == 3 && keeper.upstream(0)->id != adopted; });
+  REQUIRE(keeper.upstream(0)->address == "web/0-2.sock");
+}
