@@ -76,6 +76,18 @@ std::string program_problem(const App& app) {
                      in_quotes(program));
 }
 
+// The app's own variables win over rota's. A PORT of its own is a wish from the time before rota more often than a
+// plan.
+void note_own_port(CheckInput& input, const App& app) {
+  for (const auto& [name, value] : app.env) {
+    if (name != "PORT" || value.find("{socket}") != std::string::npos) continue;
+    input.notes.push_back(
+        fmt::format("app {} sets PORT to {} in env, so its workers are not told by PORT where rota expects "
+                    "them; remove it, unless they listen on {{socket}} or ROTA_SOCKET by other means",
+                    in_quotes(app.name), in_quotes(value)));
+  }
+}
+
 std::string directory_problem(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return errno == ENOENT ? "does not exist" : std::strerror(errno);
@@ -134,6 +146,7 @@ void check_app(CheckInput& input, const App& app) {
   }
   check_user(input, app.user, path + ".user");
   if (app.workers > 0) check_socket_path(input, app);
+  note_own_port(input, app);
   if (!app.command.empty() && app.user.empty() && ::geteuid() == 0) {
     input.notes.push_back(
         fmt::format("workers of app {} run as root; name a user for them with user:", in_quotes(app.name)));

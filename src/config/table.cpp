@@ -182,8 +182,9 @@ constexpr Key kAppKeys[] = {
              nullptr,
              {},
              "the file's directory"}),
-    spawned(other_key("env", "a mapping of names to texts", "", "none", &set_env, Effect::workers,
-                      "Environment variables besides those that rota was started with.")),
+    spawned(
+        other_key("env", "a mapping of names to texts", "", "none", &set_env, Effect::workers,
+                  "Environment variables besides those that rota was started with. {socket} and {slot} are replaced.")),
     spawned(user_key<&App::user>("user", "who started rota", Effect::workers,
                                  "The user that workers run as; only root can choose another.")),
     spawned(other_key("workers", "a whole number or auto", "auto", "", &set_workers, Effect::reload,

@@ -447,6 +447,18 @@ TEST_CASE("workers that would run as root are noted") {
   CHECK(load_yaml("apps: {web: {servers: [\"a:80\"]}}").notes.empty());
 }
 
+TEST_CASE("a PORT of the app's own is noted, unless it is the socket") {
+  auto notes_on_port = [](const std::string& port) {
+    Loaded loaded = load_yaml("apps: {web: {command: sh, env: {PORT: \"" + port + "\"}}}");
+    CHECK(loaded.problems.empty());
+    return std::count_if(loaded.notes.begin(), loaded.notes.end(), [](const std::string& note) {
+      return note.find("app \"web\" sets PORT to \"3000\" in env") == 0;
+    });
+  };
+  CHECK(notes_on_port("3000") == 1);
+  CHECK(notes_on_port("{socket}") == 0);
+}
+
 TEST_CASE("neither a file nor a command, and both, are problems") {
   CHECK(load(Source{}).problems.size() == 1);
   Source source;
