@@ -76,8 +76,8 @@ void Checker::set(Checks checks) {
   }
 }
 
-void Checker::check_now() {
-  if (checks_ == Checks::health && !probe_) timer_.start(Duration::zero());
+void Checker::check_soon() {
+  if (checks_ == Checks::health && !probe_) timer_.start(kDoubtPause);
 }
 
 void Checker::on_timer(uv::Timer&) { probe(); }

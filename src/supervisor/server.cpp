@@ -40,7 +40,7 @@ ipc::UpstreamState Server::upstream() const {
 void Server::on_connect_failed() {
   proxy_doubts_ = true;
   checker_.set(Checks::health);
-  checker_.check_now();
+  checker_.check_soon();
 }
 
 void Server::on_check(const CheckResult& result) {

@@ -16,7 +16,8 @@ namespace rota::supervisor {
 inline constexpr Duration kReadinessEvery{20};       // connects of a starting worker that does not listen yet
 inline constexpr Duration kReadinessPatience{5000};  // for the answer to one request of a starting worker
 inline constexpr Duration kNotReadyPause{100};       // after it answered that it is not ready
-inline constexpr double kCheckJitter = 0.1;          // of the interval, either way
+inline constexpr Duration kDoubtPause{50};   // before an unscheduled check: an exit explains more than a refusal
+inline constexpr double kCheckJitter = 0.1;  // of the interval, either way
 
 struct CheckRules {
   std::string path;           // empty: a connect is the check
@@ -47,7 +48,7 @@ class Checker final : uv::TimerListener, ProbeListener {
 
   void aim(sys::SocketAddress address);
   void set(Checks checks);  // nothing happens when it is set already
-  void check_now();         // health only
+  void check_soon();        // health only
 
  private:
   void on_timer(uv::Timer& timer) override;

@@ -120,6 +120,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   std::vector<std::string> notified;
   std::optional<supervisor::SavedState> saved;
   std::string saved_bytes;
+  ipc::ProxyState first_state;
   ipc::ProxyState state;  // the last the proxy was told
   std::vector<std::uint64_t> versions;
   std::optional<int> exit_code;
@@ -155,6 +156,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     REQUIRE(ipc::decode_bulk(*bulk, state));
     REQUIRE(state.version == message.version);
     if (!versions.empty()) REQUIRE(message.version > versions.back());
+    if (versions.empty()) first_state = state;
     versions.push_back(message.version);
   }
   template <class M>
