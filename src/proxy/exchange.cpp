@@ -99,7 +99,7 @@ void Exchange::send_upload() {
   // A worker that closed its end may have answered before it did: reading goes on and finds the answer, or the end.
   if (!deaf_) deaf_ = stream.write(gather.parts()) != 0;
   gather.clear();
-  if (stream.congested() && upload_ == Upload::reading && !upload_paused_) {
+  if (!deaf_ && stream.congested() && upload_ == Upload::reading && !upload_paused_) {
     upload_paused_ = true;
     client_->pause_upload();
   }
@@ -336,6 +336,17 @@ void Exchange::on_end(uv::Stream&) {
 void Exchange::on_error(uv::Stream&, int error) {
   if (state_ != State::relaying) return attempt_failed(false, error);
   finish(Outcome::upstream_truncated, status_, false);
+}
+
+// A worker may refuse a request before it has read all of it, and close: its answer is read, and the rest of the upload
+// goes nowhere.
+void Exchange::on_write_error(uv::Stream& stream, int error) {
+  if (connection_->connecting) return on_error(stream, error);
+  deaf_ = true;
+  if (upload_paused_) {
+    upload_paused_ = false;
+    client_->resume_upload();
+  }
 }
 
 void Exchange::attempt_failed(bool eof, int error) {

@@ -68,7 +68,7 @@ struct StreamCallbacks {
     if (status != 0) {
       if (!self->failed_) {
         self->failed_ = true;
-        self->listener_->on_error(*self, -status);
+        self->listener_->on_write_error(*self, -status);
       }
       return;
     }

@@ -92,6 +92,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void on_read(uv::Stream& stream, std::string_view bytes) override;
   void on_end(uv::Stream& stream) override;
   void on_error(uv::Stream& stream, int error) override;
+  void on_write_error(uv::Stream& stream, int error) override;
   void on_writable(uv::Stream& stream) override;
   void on_deadline() override;
   bool try_upstream() override;

@@ -31,6 +31,9 @@ class StreamListener {
   virtual void on_end(Stream& stream) = 0;
   // Read or write failed (an errno value). The stream is of no further use.
   virtual void on_error(Stream& stream, int error) = 0;
+  // What was queued cannot be sent any more, nor anything later. What the peer had sent before may still be there to be
+  // read: who cares goes on reading, for others it is on_error.
+  virtual void on_write_error(Stream& stream, int error) { on_error(stream, error); }
   // The queue, once above kHighMark, has fallen to kLowMark or less; or it became empty after anything was queued.
   virtual void on_writable(Stream& stream) = 0;
 
@@ -81,7 +84,7 @@ class Stream {
   int fd_;
   bool reading_ = false;
   bool was_congested_ = false;
-  bool failed_ = false;  // on_error was called for a write
+  bool failed_ = false;  // on_write_error was called
   bool shut_down_wanted_ = false;
   std::size_t queued_ = 0;
   std::uint64_t accepted_ = 0;
