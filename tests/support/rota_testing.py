@@ -198,19 +198,27 @@ class RotaCase(unittest.TestCase):
 
     maxDiff = None
 
-    def run(self, result=None):
-        result = result if result is not None else self.defaultTestResult()
+    def _open(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))
         os.chmod(self.folder, 0o755)
-        self.daemons, before = [], len(result.failures) + len(result.errors)
+        self.daemons = []
+
+    def run(self, result=None):
+        result = result if result is not None else self.defaultTestResult()
+        self._open()
         try:
-            super().run(result)
-            if len(result.failures) + len(result.errors) > before:
-                for daemon in self.daemons:
-                    print(f"--- {self.id()}: log of {daemon.mark}\n{daemon.log[-12000:]}\n--- end of log", file=sys.stderr)
+            self._run_and_tell(result)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
         return result
+
+    def _run_and_tell(self, result):
+        """Runs the test; when it fails, prints the logs of its daemons."""
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            for daemon in self.daemons:
+                print(f"--- {self.id()}: log of {daemon.mark}\n{daemon.log[-12000:]}\n--- end of log", file=sys.stderr)
 
     def tearDown(self):
         for daemon in self.daemons:
@@ -276,6 +284,43 @@ class RotaCase(unittest.TestCase):
 
     def wait_journal(self, event, count=1, timeout=15.0, **match):
         return wait_for(lambda: self.journal(event, **match)[count - 1 :][:1], timeout, f"{event} {match} in the journal")[0]
+
+
+class SharedCase(RotaCase):
+    """Tests that leave a daemon as they found it share one: begin() starts it, once for the class, as self.daemon."""
+
+    def begin(self):
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        cls.first = cls("begin")
+        cls.first._open()
+        try:
+            cls.daemon = cls.first.begin()
+        except BaseException:
+            for daemon in cls.first.daemons:
+                print(daemon.log, file=sys.stderr)
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            RotaCase.tearDown(cls.first)
+        finally:
+            shutil.rmtree(cls.first.folder, ignore_errors=True)
+
+    def run(self, result=None):
+        result = result if result is not None else self.defaultTestResult()
+        if hasattr(type(self), "first"):
+            self.folder, self.daemons = self.first.folder, self.first.daemons
+        self._run_and_tell(result)
+        return result
+
+    def tearDown(self):
+        self.assertIsNone(self.daemon.process.poll(), "the daemon ended")
+        self.daemon.assert_clean_log()
 
 
 def main():
