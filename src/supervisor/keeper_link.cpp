@@ -13,6 +13,8 @@ namespace {
 
 // Messages handled before other handles of the loop get their turn.
 constexpr int kMessagesPerTurn = 256;
+// What is left when every message that a supervisor is sent has been tried.
+constexpr bool kSentToSupervisors = false;
 
 template <class M>
 M decode(const ipc::Packet& packet) {
@@ -131,7 +133,7 @@ void KeeperLink::dispatch(ipc::Packet& packet) {
       return listener_.on_proxy_started(decode<ipc::ProxyStarted>(packet), std::move(packet.fds[0]));
     }
     case proxy_exited: return listener_.on_proxy_exited(decode<ipc::ProxyExited>(packet));
-    default: ROTA_CHECK(!"a message that a supervisor is never sent");
+    default: ROTA_CHECK(kSentToSupervisors);
   }
 }
 
