@@ -1,5 +1,6 @@
 #include "rota/base/log.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -47,8 +48,10 @@ void append_time(std::string& out) {
                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000);
 }
 
-void append_escaped(std::string& out, std::string_view text) {
+// Stops at `most` bytes; false when something is left over.
+bool append_escaped(std::string& out, std::string_view text, std::size_t most) {
   for (char c : text) {
+    if (out.size() + 4 > most) return false;
     auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7F) {
       fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
@@ -56,6 +59,16 @@ void append_escaped(std::string& out, std::string_view text) {
       out.push_back(c);
     }
   }
+  return true;
+}
+
+// A pipe whose reader has stopped must stop nobody here: a line of at most PIPE_BUF bytes goes in whole when poll(2)
+// says that there is room, and is dropped and counted otherwise.
+std::atomic<std::uint64_t> g_dropped{0};
+
+bool has_room() {
+  pollfd out{2, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
 }
 
 }  // namespace
@@ -77,8 +90,12 @@ bool stderr_is_journal() {
 
 void write(Level level, std::string_view message) {
   if (level < threshold()) return;
+  if (!has_room()) {
+    g_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   std::string line;
-  line.reserve(message.size() + 64);
+  line.reserve(message.size() + 96);
   if (g_settings.journald_prefix) {
     line += journal_prefix(level);
   } else {
@@ -90,8 +107,10 @@ void write(Level level, std::string_view message) {
   }
   line += name_of(level);
   line += ": ";
-  append_escaped(line, message.substr(0, kLineMax));
-  if (message.size() > kLineMax) line += " [cut]";
+  if (std::uint64_t dropped = g_dropped.exchange(0, std::memory_order_relaxed); dropped > 0) {
+    fmt::format_to(std::back_inserter(line), "({} lines before this one were lost: nobody read them) ", dropped);
+  }
+  if (!append_escaped(line, message, kLineMax)) line += " [cut]";
   write_raw(2, line);
 }
 

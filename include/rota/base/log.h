@@ -24,9 +24,10 @@ Level threshold();
 // True when $JOURNAL_STREAM names the file behind stderr (systemd.exec(5)).
 bool stderr_is_journal();
 
-// Control bytes in `message` are escaped, so that no peer can forge a line or move a terminal's cursor.
-// Longer than kLineMax bytes: cut, and marked so.
-inline constexpr std::size_t kLineMax = 2000;
+// Control bytes in `message` are escaped, so that no peer can forge a line or move a terminal's cursor. A line longer
+// than kLineMax bytes is cut, and marked so. Never waits: a line for which stderr has no room is dropped, and the next
+// one says how many were.
+inline constexpr std::size_t kLineMax = 4000;  // less than PIPE_BUF
 void write(Level level, std::string_view message);
 
 // A line as it is (worker output, an access-log line to stdout), with its line feed added. Atomic up to PIPE_BUF.

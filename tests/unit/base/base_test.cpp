@@ -103,3 +103,25 @@ TEST_CASE("log lines carry level and role, and no control bytes of others") {
   REQUIRE(n > 0);
   CHECK(std::string(buffer, static_cast<std::size_t>(n)) == "<4>test warning: a\\x0aforged line\\x1b[31m\n");
 }
+
+TEST_CASE("a reader of stderr that has stopped stops nobody; afterwards the loss is told") {
+  int pipe_fds[2];
+  REQUIRE(::pipe2(pipe_fds, O_CLOEXEC) == 0);  // blocking, as a shell makes them
+  UniqueFd reader(pipe_fds[0]);
+  UniqueFd saved(::dup(2));
+  ::dup2(pipe_fds[1], 2);
+  ::close(pipe_fds[1]);
+  log::configure({"test", log::Level::info, true});
+  std::string long_text(10'000, '\n');
+  for (int i = 0; i < 100; i++) log::warning("{}", long_text);  // far more than the pipe holds
+  std::string got;
+  char buffer[65536];
+  got.append(buffer, static_cast<std::size_t>(::read(reader.get(), buffer, sizeof buffer)));
+  log::warning("afterwards");
+  ::dup2(saved.get(), 2);
+  log::configure({});
+  ssize_t n = 0;
+  while ((n = ::read(reader.get(), buffer, sizeof buffer)) > 0) got.append(buffer, static_cast<std::size_t>(n));
+  CHECK(got.find("[cut]\n") != std::string::npos);
+  CHECK(got.find("lines before this one were lost: nobody read them) afterwards\n") != std::string::npos);
+}
