@@ -3,6 +3,7 @@ import os
 import signal
 import threading
 
+import processes
 import rota_testing
 from rota_testing import RotaCase, wait_for
 
@@ -69,6 +70,7 @@ class Retry(RotaCase):
         """A worker that is stopped (SIGSTOP) reads nothing; killed then, the kernel says so and the POST is safe to repeat."""
         self.serve_two(health={"path": "/healthz", "interval": "60s", "timeout": "30s"})
         os.kill(self.pids[0], signal.SIGSTOP)
+        wait_for(lambda: processes.is_stopped(self.pids[0]), what="the worker to stand still")
         results = []
         def post():
             with self.daemon.client() as client:

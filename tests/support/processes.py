@@ -31,6 +31,15 @@ def every():
     return [p for p in (read(pid) for pid in os.listdir("/proc") if pid.isdigit()) if p is not None]
 
 
+def is_stopped(pid):
+    """True once every thread has stopped: a signal to do so returns before they have."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="latin-1") as file:
+            states.append(file.read().rsplit(")", 1)[1].split()[0])
+    return set(states) == {"T"}
+
+
 def tree(root):
     """The process and its descendants."""
     processes = every()
