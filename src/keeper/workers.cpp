@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rota/sys/proc.h"
 #include "rota/sys/process.h"
 
 namespace rota::keeper {
@@ -161,6 +160,8 @@ void Workers::handle(std::span<const pollfd> set, TimePoint now) {
     if (set[2 * i + 1].revents != 0) read_report(table_[i]);
     if (set[2 * i].revents != 0) check_end(table_[i], now);
   }
+  // At once for those that have just ended; a walk over /proc costs the same for all as for one.
+  if (look_at_ && now >= *look_at_) look(now);
 }
 
 void Workers::read_report(Process& process) {
@@ -174,23 +175,36 @@ void Workers::check_end(Process& process, TimePoint now) {
   process.status = **status;
   process.ended_at = now;
   process.state = Process::State::Sweeping;
-  process.swept_hard = sweep_hard_;
-  // Without others there is nothing to signal; with them, the zombie leader holds the group's number for us.
-  if (sweep(process, now)) return;
-  ::kill(-process.pid, sweep_hard_ ? SIGKILL : SIGTERM);
+  look_at_ = now;
 }
 
-// True: nothing is left, or time is up, and the leader has been reaped.
-bool Workers::sweep(Process& process, TimePoint now) {
-  bool others = sys::group_has_others(process.pid, process.pid);
+// At everything that is left of groups whose leaders have ended.
+void Workers::look(TimePoint now) {
+  queries_.clear();
+  for (std::size_t i = 0; i < places_; i++) {
+    if (table_[i].id != 0 && table_[i].state == Process::State::Sweeping) queries_.push_back({table_[i].pid, false});
+  }
+  look_at_.reset();
+  if (queries_.empty()) return;
+  sys::find_others(queries_);
+  for (std::size_t i = 0; i < places_; i++) {
+    Process& process = table_[i];
+    if (process.id == 0 || process.state != Process::State::Sweeping) continue;
+    auto query = std::ranges::lower_bound(queries_, process.pid, {}, &sys::GroupQuery::group);
+    sweep(process, query->has_others, now);
+    if (process.state == Process::State::Sweeping) look_at_ = now + (sweep_hard_ ? kSweepHardEvery : kSweepEvery);
+  }
+}
+
+// Reaps the leader when nothing is left, or time is up. Until then the zombie holds the group's number for us.
+void Workers::sweep(Process& process, bool others, TimePoint now) {
   Duration age = std::chrono::duration_cast<Duration>(now - process.ended_at);
-  process.look_at = now + (sweep_hard_ ? kSweepHardEvery : kSweepEvery);
   if (others && age < kSweepMax) {
-    if (!process.swept_hard && (sweep_hard_ || age >= kSweepKill)) {
-      process.swept_hard = true;
-      ::kill(-process.pid, SIGKILL);
-    }
-    return false;
+    bool hard = sweep_hard_ || age >= kSweepKill;
+    if (!process.swept || (hard && !process.swept_hard)) ::kill(-process.pid, hard ? SIGKILL : SIGTERM);
+    process.swept = true;
+    process.swept_hard = hard;
+    return;
   }
   if (others) log::warning("processes of group {} survive KILL; they are left behind", process.pid);
   (void)sys::child_status(process.pidfd.get(), true);
@@ -198,17 +212,11 @@ bool Workers::sweep(Process& process, TimePoint now) {
   process.state = Process::State::Reaped;
   unreaped_--;
   drop_if_done(process);
-  return true;
 }
 
 TimePoint Workers::tick(TimePoint now, TimePoint next) {
-  for (std::size_t i = 0; i < places_; i++) {
-    Process& process = table_[i];
-    if (process.id == 0 || process.state != Process::State::Sweeping) continue;
-    if (now >= process.look_at && sweep(process, now)) continue;
-    next = std::min(next, process.look_at);
-  }
-  return next;
+  if (look_at_ && now >= *look_at_) look(now);
+  return look_at_ ? std::min(next, *look_at_) : next;
 }
 
 }  // namespace rota::keeper

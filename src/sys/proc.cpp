@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -78,15 +79,18 @@ std::optional<ProcStat> read_proc_stat(pid_t pid) {
   return parse_proc_stat(read_some(path, buffer));
 }
 
-bool group_has_others(pid_t group, pid_t leader) {
-  bool found = false;
+void find_others(std::span<GroupQuery> queries) {
+  std::ranges::sort(queries, {}, &GroupQuery::group);
+  for (GroupQuery& query : queries) query.has_others = false;
+  std::size_t open = queries.size();
   walk_processes([&](pid_t pid) {
-    if (pid == leader) return true;
     std::optional<ProcStat> stat = read_proc_stat(pid);
-    found = stat && stat->group == group && stat->state != 'Z' && stat->state != 'X';
-    return !found;
+    if (!stat || stat->group == pid || stat->state == 'Z' || stat->state == 'X') return open > 0;
+    auto query = std::ranges::lower_bound(queries, stat->group, {}, &GroupQuery::group);
+    if (query == queries.end() || query->group != stat->group || query->has_others) return open > 0;
+    query->has_others = true;
+    return --open > 0;
   });
-  return found;
 }
 
 std::vector<pid_t> group_members(pid_t group) {

@@ -10,11 +10,14 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "rota/base/units.h"
 #include "rota/keeper/launch.h"
 #include "rota/keeper/role.h"
+#include "rota/sys/proc.h"
 
 namespace rota::keeper {
 
@@ -35,13 +38,14 @@ struct Process {
   bool known = false;     // to the supervisor that lives: it spawned the process, or has been listed it
   bool end_told = false;  // to the supervisor that lives
   TimePoint ended_at{};
-  TimePoint look_at{};  // Sweeping: when to look again for what is left
-  bool swept_hard = false;
+  bool swept = false, swept_hard = false;  // what is left of the group was sent TERM, KILL
 };
 
 class Workers {
  public:
-  Workers(Launcher& launcher, Role& supervisor) : launcher_(launcher), supervisor_(supervisor), table_(kProcessesMax) {}
+  Workers(Launcher& launcher, Role& supervisor) : launcher_(launcher), supervisor_(supervisor), table_(kProcessesMax) {
+    queries_.reserve(kProcessesMax);
+  }
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
@@ -77,7 +81,8 @@ class Workers {
   void failed(std::uint64_t id, const Failure& failure, bool known);
   void read_report(Process& process);
   void check_end(Process& process, TimePoint now);
-  bool sweep(Process& process, TimePoint now);
+  void look(TimePoint now);
+  void sweep(Process& process, bool others, TimePoint now);
   void drop_if_done(Process& process);
 
   Launcher& launcher_;
@@ -85,6 +90,8 @@ class Workers {
   std::vector<Process> table_;  // kProcessesMax places, made once
   std::size_t places_ = 0;      // those from here on were never used
   std::size_t unreaped_ = 0;
+  std::vector<sys::GroupQuery> queries_;  // reserved once
+  std::optional<TimePoint> look_at_;      // when to look again for what is left of groups
   bool sweep_hard_ = false;
 };
 

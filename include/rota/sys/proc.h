@@ -5,8 +5,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +26,12 @@ struct ProcStat {
 std::optional<ProcStat> parse_proc_stat(std::string_view text);
 std::optional<ProcStat> read_proc_stat(pid_t pid);
 
-// Is any process but `leader`, zombies not counted, in this process group? Reads /proc without allocation.
-bool group_has_others(pid_t group, pid_t leader);
+struct GroupQuery {
+  pid_t group = 0;
+  bool has_others = false;  // the answer: somebody but the leader is in it, zombies not counted
+};
+// Answers all queries with one walk over /proc, without allocation; sorts them by group.
+void find_others(std::span<GroupQuery> queries);
 // All members of a process group, zombies included.
 std::vector<pid_t> group_members(pid_t group);
 

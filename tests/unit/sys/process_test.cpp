@@ -47,6 +47,12 @@ struct Sleeper {
   }
 };
 
+bool has_others(pid_t group) {
+  GroupQuery query[] = {{group}};
+  find_others(query);
+  return query[0].has_others;
+}
+
 bool eventually(const auto& condition) {
   for (int i = 0; i < 5000 && !condition(); i++) std::this_thread::sleep_for(2ms);
   return condition();
@@ -93,17 +99,28 @@ TEST_CASE("a child's end is seen through its pidfd, first without reaping") {
 TEST_CASE("the members of a process group are found, zombies apart") {
   Sleeper leader(0);
   CHECK(group_members(leader.pid) == std::vector<pid_t>{leader.pid});
-  CHECK_FALSE(group_has_others(leader.pid, leader.pid));
+  CHECK_FALSE(has_others(leader.pid));
   Sleeper member(leader.pid);
-  CHECK(group_has_others(leader.pid, leader.pid));
+  CHECK(has_others(leader.pid));
   CHECK(group_members(leader.pid).size() == 2);
   std::vector<pid_t> children = own_children();
   CHECK(std::count(children.begin(), children.end(), member.pid) == 1);
   ::kill(member.pid, SIGKILL);
-  CHECK(eventually([&] { return !group_has_others(leader.pid, leader.pid); }));
+  CHECK(eventually([&] { return !has_others(leader.pid); }));
   CHECK(group_members(leader.pid).size() == 2);  // the zombie is still one
   CHECK(*reap_child(member.pid) == SIGKILL);
   CHECK_FALSE(reap_child(leader.pid));
+}
+
+TEST_CASE("many groups are looked at in one walk") {
+  Sleeper alone(0), pair(0), pair_member(pair.pid), crowd(0), crowd_member(crowd.pid), crowd_third(crowd.pid);
+  constexpr pid_t kNobody = 0x3FFFFFFF;
+  GroupQuery queries[] = {{kNobody}, {crowd.pid}, {alone.pid, true}, {pair.pid}};
+  find_others(queries);
+  for (const GroupQuery& query : queries) {
+    CHECK(query.has_others == (query.group == crowd.pid || query.group == pair.pid));
+  }
+  find_others({});
 }
 
 TEST_CASE("a stat line is read whatever the program calls itself") {
