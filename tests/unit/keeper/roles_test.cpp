@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "rota/ipc/proxy_protocol.h"
 #include "rota/sys/proc.h"
 #include "rota/sys/socket.h"
@@ -210,17 +212,15 @@ TEST_CASE("a new supervisor and a proxy that runs get a fresh pair, and a silent
 
 TEST_CASE("a proxy is started while no supervisor lives") {
   Daemon daemon;
-  {
-    RoleEnd supervisor = daemon.supervisor();
-    supervisor.say_bulk(ipc::ProxyStateSaved{}, "s");
-    send_recipe(daemon, supervisor);
-    supervisor.expect<ipc::ProxyStarted>();
-  }
+  RoleEnd first = daemon.supervisor();
+  first.say_bulk(ipc::ProxyStateSaved{}, "s");
+  send_recipe(daemon, first);
+  first.expect<ipc::ProxyStarted>();
   RoleEnd proxy = daemon.role("proxy");
   proxy.expect<ipc::InitialState>();
   proxy.expect<ipc::SupervisorChannel>();
-  // The sixth supervisor in a row waits for 800 ms: meanwhile there is none. (The first one's test end has been
-  // closed.)
+  // The sixth supervisor in a row waits for 800 ms: meanwhile there is none.
+  REQUIRE(::kill(first.pid(), SIGKILL) == 0);
   for (std::uint64_t epoch = 2; epoch <= 5; epoch++) {
     RoleEnd supervisor = daemon.supervisor();
     CHECK(supervisor.epoch() == epoch);
@@ -299,5 +299,52 @@ TEST_CASE("a silent supervisor is killed and started again") {
   RoleEnd second = daemon.supervisor();
   CHECK(second.epoch() == 2);
   CHECK(daemon.log().find("silent") != std::string::npos);
+  shut_down(daemon, second);
+}
+
+TEST_CASE("roles and workers are started from the binary that runs, whatever is at its place on disk") {
+  TemporaryDirectory directory;
+  DaemonOptions options;
+  options.binary = directory.path("rota");
+  std::filesystem::copy_file("/proc/self/exe", options.binary);
+  Daemon daemon(options);
+  RoleEnd first = daemon.supervisor();
+  SECTION("nothing") { REQUIRE(std::filesystem::remove(options.binary)); }
+  SECTION("another one") {
+    std::filesystem::copy_file("/bin/false", directory.path("new"));
+    std::filesystem::rename(directory.path("new"), options.binary);
+  }
+  REQUIRE(::kill(first.pid(), SIGKILL) == 0);
+  RoleEnd second = daemon.supervisor();
+  send_recipe(daemon, second);
+  RoleEnd proxy = daemon.role("proxy");
+  second.expect<ipc::ProxyStarted>();
+  ipc::Spawn request;
+  request.id = 1;
+  second.say_bulk(request, ipc::encode_bulk(shell("exit 7")));
+  second.expect<ipc::Spawned>();
+  CHECK(WEXITSTATUS(second.expect<ipc::Exited>().status) == 7);
+  shut_down(daemon, second);
+}
+
+TEST_CASE("an unprivileged keeper needs to see no processes but its own") {
+  if (::geteuid() != 0) SKIP("needs root");
+  DaemonOptions options;
+  options.uid = 65534;
+  options.process_one = true;
+  options.hide_processes = true;
+  Daemon daemon(options);
+  if (eventually([&] { return !alive(daemon.pid()); }, 300ms)) {
+    daemon.wait();
+    SKIP("no pid namespace may be made here");
+  }
+  RoleEnd first = daemon.supervisor();
+  first.exit(1);
+  RoleEnd second = daemon.supervisor();
+  ipc::Spawn request;
+  request.id = 1;
+  second.say_bulk(request, ipc::encode_bulk(shell("sleep 1000 & [ -e /proc/self/stat ] || exit 1; exit 7")));
+  second.expect<ipc::Spawned>();
+  CHECK(WEXITSTATUS(second.expect<ipc::Exited>().status) == 7);
   shut_down(daemon, second);
 }
