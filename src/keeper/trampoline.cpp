@@ -92,7 +92,7 @@ Step set_directory(const ipc::SpawnSpec& spec) {
   return {"chdir", errno, spec.directory};
 }
 
-Step set_user(const ipc::SpawnSpec& spec) {
+Step set_user(bool role, const ipc::SpawnSpec& spec) {
   if (spec.no_new_privileges) sys::drop_bounding_set();
   if (spec.change_user) {
     const char* step = "";
@@ -101,7 +101,11 @@ Step set_user(const ipc::SpawnSpec& spec) {
       return {step, error, "user " + std::to_string(spec.uid) + ", group " + std::to_string(spec.gid)};
     }
   }
-  if (!spec.no_new_privileges) return {};
+  if (!spec.no_new_privileges) {
+    // What rota was given beyond its user (systemd's AmbientCapabilities=) was given to bind ports, not to the apps.
+    int error = role ? 0 : sys::drop_inheritable_capabilities();
+    return error == 0 ? Step{} : Step{"capabilities", error, ""};
+  }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {"no_new_privs", errno, ""};
   int error = sys::drop_capabilities();
   return error == 0 ? Step{} : Step{"capabilities", error, ""};
@@ -149,7 +153,7 @@ Step become(const Orders& orders) {
   ::umask(static_cast<mode_t>(spec.umask));
   // A role's directory may lie under one that its user cannot pass; a worker's must be reachable as its user.
   if (orders.role) step = set_directory(spec);
-  if (step.error == 0) step = set_user(spec);
+  if (step.error == 0) step = set_user(orders.role, spec);
   if (step.error != 0) return step;
   // After the change of user, which clears it.
   int error = sys::die_with_parent(SIGTERM, orders.keeper);

@@ -154,6 +154,15 @@ int drop_capabilities() {
   return ::syscall(SYS_capset, &header, none) == 0 ? 0 : errno;
 }
 
+int drop_inheritable_capabilities() {
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, sets) != 0) return errno;
+  for (__user_cap_data_struct& set : sets) set.inheritable = 0;
+  return ::syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
+}
+
 int die_with_parent(int signal, pid_t parent) {
   if (::prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0) return errno;
   return ::getppid() == parent ? 0 : ESRCH;

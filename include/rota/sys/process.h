@@ -49,6 +49,9 @@ int change_user(const UserChange& to, const char** step);
 void drop_bounding_set();
 // Empties the ambient, inheritable, permitted and effective sets: after change_user(). Signal-safe. 0 or an errno.
 int drop_capabilities();
+// Empties the ambient and inheritable sets: what is executed next gets what its user has, and no more. Signal-safe. 0
+// or an errno.
+int drop_inheritable_capabilities();
 
 // PR_SET_PDEATHSIG, then proves that `parent` is still the parent. Signal-safe. 0, an errno, or ESRCH when the parent
 // has died.

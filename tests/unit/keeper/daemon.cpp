@@ -1,6 +1,7 @@
 #include "unit/keeper/daemon.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +39,19 @@ std::string read_file(const std::string& path) {
   text << file.rdbuf();
   return text.str();
 }
+
+namespace {
+
+bool make_ambient(int capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  std::uint32_t bit = 1U << capability;  // one of the first 32
+  sets[0] = {bit, bit, bit};
+  if (::syscall(SYS_capset, &header, sets) != 0) return false;
+  return ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
+}
+
+}  // namespace
 
 bool alive(pid_t pid) {
   std::optional<sys::ProcStat> stat = sys::read_proc_stat(pid);
@@ -157,10 +172,12 @@ void Daemon::start(const DaemonOptions& options) {
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(90);
-    if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) ::_exit(90);
+    if (::mount("proc", "/proc", "proc", 0, options.hide_processes ? "hidepid=2" : nullptr) != 0) ::_exit(90);
   }
+  if (options.capability >= 0) ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   if (options.uid != 0 && ::setresuid(options.uid, options.uid, options.uid) != 0) ::_exit(92);
-  ::execve("/proc/self/exe", argv.data(), envp.data());
+  if (options.capability >= 0 && !make_ambient(options.capability)) ::_exit(94);
+  ::execve(options.binary.c_str(), argv.data(), envp.data());
   ::_exit(93);
 }
 

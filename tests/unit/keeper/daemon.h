@@ -89,11 +89,14 @@ class RoleEnd {
 };
 
 struct DaemonOptions {
-  std::vector<std::string> environment;  // added
-  uid_t uid = 0;                         // not 0: the keeper runs as this user
-  bool crash = false;                    // each supervisor crashes at its start
-  int exit_code = -1;                    // each supervisor exits so at its start
-  bool process_one = false;              // in a pid namespace of its own
+  std::vector<std::string> environment;   // added
+  uid_t uid = 0;                          // not 0: the keeper runs as this user
+  int capability = -1;                    // with uid: this one, handed on as AmbientCapabilities= does
+  std::string binary = "/proc/self/exe";  // what is started
+  bool hide_processes = false;            // with process_one: /proc shows a user his own alone
+  bool crash = false;                     // each supervisor crashes at its start
+  int exit_code = -1;                     // each supervisor exits so at its start
+  bool process_one = false;               // in a pid namespace of its own
 };
 
 class Daemon {

@@ -1,3 +1,4 @@
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -196,6 +197,25 @@ TEST_CASE("the trampoline sets what the spec says") {
   CHECK(has_line(text, "session " + pid + " " + pid + " " + pid));
   CHECK(has_line(text, "/dev/null"));
   CHECK(supervisor.expect<ipc::Exited>().status == 0);
+  shut_down(daemon, supervisor);
+}
+
+TEST_CASE("what rota may do beyond its user is not its workers'") {
+  if (::geteuid() != 0) SKIP("needs root");
+  DaemonOptions options;
+  options.uid = 65534;
+  options.capability = CAP_NET_BIND_SERVICE;
+  Daemon daemon(options);
+  RoleEnd supervisor = daemon.supervisor();
+  std::string status = read_file("/proc/" + std::to_string(daemon.pid()) + "/status");
+  REQUIRE(has_line(status, "CapAmb:\t0000000000000400"));
+  Worker worker = spawn(supervisor, 1, shell("grep ^Cap /proc/self/status"));
+  std::string text = read_pipe(worker.out);
+  INFO(text);
+  for (const char* set : {"CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapAmb:\t"}) {
+    CHECK(has_line(text, set + std::string(16, '0')));
+  }
+  supervisor.expect<ipc::Exited>();
   shut_down(daemon, supervisor);
 }
 
