@@ -168,7 +168,7 @@ void Keeper::begin_end(int code, Duration worker_grace, bool hurry, TimePoint no
     systemd_.notify("STOPPING=1");
     ending_.emplace();
     ending_->kill_at = now + worker_grace;
-    if (worker_grace > Duration(0)) workers_.terminate_all();
+    if (worker_grace > Duration(0)) workers_.terminate_all(now);
   }
   ending_->code = code;
   ending_->kill_at = std::min(ending_->kill_at, now + worker_grace);
@@ -202,7 +202,7 @@ TimePoint Keeper::tick_ending(TimePoint now, TimePoint next) {
   if (now >= ending_->kill_at && !ending_->killed) {
     ending_->killed = true;
     workers_.sweep_hard();
-    workers_.kill_all();
+    workers_.kill_all(now);
   }
   bool workers_gone = !workers_.any_unreaped();
   bool strays = (ending_->killed || workers_gone) && orphans_.kill();

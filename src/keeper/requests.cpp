@@ -27,7 +27,7 @@ bool Requests::dispatch(ipc::Packet& packet, TimePoint now) {
   switch (static_cast<KeeperMessage>(packet.type())) {
     case KeeperMessage::spawn: return as(ipc::Spawn{}, has_bulk(packet), [&](auto& m) { return spawn(m, packet); });
     case KeeperMessage::signal:
-      return as(ipc::Signal{}, bare, [&](auto& m) { return workers_.signal(m.id, m.number, m.group), true; });
+      return as(ipc::Signal{}, bare, [&](auto& m) { return workers_.signal(m.id, m.number, m.group, now), true; });
     case KeeperMessage::acknowledge_exit:
       return as(ipc::AcknowledgeExit{}, bare, [&](auto& m) { return workers_.acknowledge(m.id), true; });
     case KeeperMessage::bind: return as(ipc::Bind{}, bare, [&](auto& m) { return bind(m); });

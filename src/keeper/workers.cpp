@@ -80,9 +80,12 @@ void Workers::failed(std::uint64_t id, const Failure& failure, bool known) {
   }
 }
 
-void Workers::signal(std::uint64_t id, int number, bool group) {
+void Workers::signal(std::uint64_t id, int number, bool group, TimePoint now) {
   Process* process = id == 0 ? nullptr : find(id);
   if (process == nullptr || process->state == Process::State::Reaped) return;
+  // Whatever the signal is, it is the one that the app is to stop on: the supervisor sends workers no other.
+  process->asked_by = supervisor_.epoch();
+  if (number == SIGKILL && group && !process->killed_at) process->killed_at = now;
   // Before the trampoline has made the group there is only the leader.
   if (group && ::kill(-process->pid, number) == 0) return;
   (void)sys::send_signal_to(process->pidfd.get(), number);
@@ -90,7 +93,7 @@ void Workers::signal(std::uint64_t id, int number, bool group) {
 
 void Workers::acknowledge(std::uint64_t id) {
   Process* process = id == 0 ? nullptr : find(id);
-  if (process == nullptr || process->state == Process::State::Running) return;
+  if (process == nullptr || process->runs()) return;
   process->acknowledged = true;
   process->out.reset();
   process->err.reset();
@@ -108,7 +111,7 @@ bool Workers::list_place(std::size_t place) {
   ipc::Listed listed;
   listed.id = process.id;
   listed.pid = process.pid;
-  listed.exited = process.state != Process::State::Running;
+  listed.exited = !process.runs();
   listed.status = process.status;
   if (!supervisor_.try_say(listed, outputs(process))) return false;
   process.known = true;
@@ -123,7 +126,7 @@ void Workers::forget_what_was_told() {
 bool Workers::tell_ends() {
   for (std::size_t i = 0; i < places_; i++) {
     Process& process = table_[i];
-    if (process.id == 0 || process.state == Process::State::Running || process.end_told || !process.known) continue;
+    if (process.id == 0 || process.runs() || process.end_told || !process.known) continue;
     ipc::Exited exited;
     exited.id = process.id;
     exited.pid = process.pid;
@@ -134,15 +137,15 @@ bool Workers::tell_ends() {
   return true;
 }
 
-void Workers::terminate_all() {
+void Workers::terminate_all(TimePoint now) {
   for (std::size_t i = 0; i < places_; i++) {
-    if (table_[i].id != 0 && table_[i].state == Process::State::Running) signal(table_[i].id, SIGTERM, false);
+    if (table_[i].id != 0 && table_[i].state == Process::State::Running) signal(table_[i].id, SIGTERM, false, now);
   }
 }
 
-void Workers::kill_all() {
+void Workers::kill_all(TimePoint now) {
   for (std::size_t i = 0; i < places_; i++) {
-    if (table_[i].id != 0 && table_[i].state != Process::State::Reaped) signal(table_[i].id, SIGKILL, true);
+    if (table_[i].id != 0 && table_[i].state != Process::State::Reaped) signal(table_[i].id, SIGKILL, true, now);
   }
 }
 
@@ -173,8 +176,9 @@ void Workers::check_end(Process& process, TimePoint now) {
   if (!status || !*status) return;
   read_report(process);
   process.status = **status;
-  process.ended_at = now;
-  process.state = Process::State::Sweeping;
+  process.swept_at = now;
+  if (process.killed_at) process.killed_at = now;  // what has escaped that KILL gets another
+  process.state = process.asked_by == 0 ? Process::State::Sweeping : Process::State::Lingering;
   look_at_ = now;
 }
 
@@ -182,28 +186,37 @@ void Workers::check_end(Process& process, TimePoint now) {
 void Workers::look(TimePoint now) {
   queries_.clear();
   for (std::size_t i = 0; i < places_; i++) {
-    if (table_[i].id != 0 && table_[i].state == Process::State::Sweeping) queries_.push_back({table_[i].pid, false});
+    if (table_[i].id != 0 && table_[i].is_watched()) queries_.push_back({table_[i].pid, false});
   }
   look_at_.reset();
   if (queries_.empty()) return;
   sys::find_others(queries_);
   for (std::size_t i = 0; i < places_; i++) {
     Process& process = table_[i];
-    if (process.id == 0 || process.state != Process::State::Sweeping) continue;
+    if (process.id == 0 || !process.is_watched()) continue;
     auto query = std::ranges::lower_bound(queries_, process.pid, {}, &sys::GroupQuery::group);
     sweep(process, query->has_others, now);
-    if (process.state == Process::State::Sweeping) look_at_ = now + (sweep_hard_ ? kSweepHardEvery : kSweepEvery);
+    if (process.is_watched()) look_at_ = now + (sweep_hard_ ? kSweepHardEvery : kSweepEvery);
   }
+}
+
+bool Workers::must_kill(Process& process, TimePoint now) const {
+  if (sweep_hard_ || process.killed_at) return true;
+  if (process.state == Process::State::Sweeping) return now - process.swept_at >= kSweepKill;
+  // As long as the supervisor who asked lives, the end of the grace is its business.
+  if (supervisor_.running() && supervisor_.epoch() == process.asked_by) process.swept_at = now;
+  return now - process.swept_at >= kStopGrace;
 }
 
 // Reaps the leader when nothing is left, or time is up. Until then the zombie holds the group's number for us.
 void Workers::sweep(Process& process, bool others, TimePoint now) {
-  Duration age = std::chrono::duration_cast<Duration>(now - process.ended_at);
-  if (others && age < kSweepMax) {
-    bool hard = sweep_hard_ || age >= kSweepKill;
-    if (!process.swept || (hard && !process.swept_hard)) ::kill(-process.pid, hard ? SIGKILL : SIGTERM);
+  bool time_is_up = process.killed_at && now - *process.killed_at >= kSurvivesKill;
+  if (others && !time_is_up) {
+    bool hard = must_kill(process, now);
+    // KILL again and again: one that was forked while the first was under way may have escaped it.
+    if (hard || !process.swept) ::kill(-process.pid, hard ? SIGKILL : SIGTERM);
+    if (hard && !process.killed_at) process.killed_at = now;
     process.swept = true;
-    process.swept_hard = hard;
     return;
   }
   if (others) log::warning("processes of group {} survive KILL; they are left behind", process.pid);

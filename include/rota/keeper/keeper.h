@@ -17,10 +17,9 @@
 
 namespace rota::keeper {
 
-inline constexpr Duration kAloneMax{5000};    // without a supervisor and asked to stop: then the keeper stops by itself
-inline constexpr Duration kStopGrace{10000};  // for workers, when the keeper stops by itself
-inline constexpr Duration kRoleGrace{2000};   // for roles, at every end
-inline constexpr unsigned kDeathsMax = 5;     // supervisors that die over a request to stop
+inline constexpr Duration kAloneMax{5000};   // without a supervisor and asked to stop: then the keeper stops by itself
+inline constexpr Duration kRoleGrace{2000};  // for roles, at every end
+inline constexpr unsigned kDeathsMax = 5;    // supervisors that die over a request to stop
 
 // How everything ends, once it is to end.
 struct Ending {

@@ -295,6 +295,49 @@ TEST_CASE("what a dead leader leaves in its group is ended before the leader is 
   shut_down(daemon, supervisor);
 }
 
+TEST_CASE("a worker behind a shell that was asked to stop has ended when its group is empty") {
+  Daemon daemon;
+  RoleEnd supervisor = daemon.supervisor();
+  std::string done = daemon.directory().path("done");
+  REQUIRE(::mkfifo(done.c_str(), 0600) == 0);
+  // The shell in front dies of TERM at once; the app cleans up until it is told that it has.
+  std::string app = "trap 'echo got it; read x < " + done + "; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+  Worker worker = spawn(supervisor, 1, shell("sh -c \"" + app + "\"; true"));
+  read_pipe(worker.out, "ready");
+  send_signal(supervisor, 1, SIGTERM);
+  read_pipe(worker.out, "got it");
+  CHECK(supervisor.answer_until([&] { return sys::read_proc_stat(worker.pid)->state == 'Z'; }));
+  // Longer than what a worker leaves behind that ended by itself is given.
+  CHECK_FALSE(supervisor.answer_until([&] { return !sys::read_proc_stat(worker.pid); }, 2500ms));
+  acknowledge(supervisor, 1);  // of no effect: it has not ended
+  supervisor.say(ipc::List{});
+  CHECK(!supervisor.expect<ipc::Listed>().exited);
+  supervisor.expect<ipc::ListEnd>();
+  SECTION("it ends") { std::ofstream(done) << "go" << std::endl; }
+  SECTION("its grace ends") { send_signal(supervisor, 1, SIGKILL, true); }
+  CHECK(supervisor.expect<ipc::Exited>().status == SIGTERM);
+  CHECK(!sys::read_proc_stat(worker.pid));
+  acknowledge(supervisor, 1);
+  CHECK(listed(supervisor) == 0);
+  shut_down(daemon, supervisor);
+}
+
+TEST_CASE("what lingers is killed when the supervisor who had asked has gone") {
+  Daemon daemon;
+  RoleEnd first = daemon.supervisor();
+  Worker worker = spawn(first, 1, shell("sh -c 'trap : TERM; echo ready; while :; do sleep 0.01; done'; true"));
+  read_pipe(worker.out, "ready");
+  send_signal(first, 1, SIGTERM);
+  CHECK(first.answer_until([&] { return sys::read_proc_stat(worker.pid)->state == 'Z'; }));
+  REQUIRE(::kill(first.pid(), SIGKILL) == 0);
+  RoleEnd second = daemon.supervisor();
+  second.say(ipc::List{});
+  CHECK(!second.expect<ipc::Listed>().exited);
+  second.expect<ipc::ListEnd>();
+  CHECK(second.expect<ipc::Exited>().status == SIGTERM);
+  shut_down(daemon, second);
+}
+
 TEST_CASE("orphans are reaped, also while a dead leader is kept") {
   Daemon daemon;
   RoleEnd supervisor = daemon.supervisor();
