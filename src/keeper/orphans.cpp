@@ -15,15 +15,20 @@ Orphans::Orphans(Owns owns) : owns_(std::move(owns)), inherited_(sys::own_childr
   if (::getpid() != 1) ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
+// Its number may be another child's from now on.
+void Orphans::reap_one(pid_t pid) {
+  if (sys::reap_child(pid)) std::erase(inherited_, pid);
+}
+
 void Orphans::reap() {
   while (std::optional<pid_t> dead = sys::peek_dead_child()) {
     if (!owns_(*dead)) {
-      (void)sys::reap_child(*dead);
+      reap_one(*dead);
       continue;
     }
     // A zombie that is kept hides the others from a wait for any child: ask for each of them by number.
     for (pid_t child : sys::own_children()) {
-      if (!owns_(child)) (void)sys::reap_child(child);
+      if (!owns_(child)) reap_one(child);
     }
     return;
   }

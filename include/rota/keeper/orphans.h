@@ -24,8 +24,10 @@ class Orphans {
   bool kill();
 
  private:
+  void reap_one(pid_t pid);
+
   Owns owns_;
-  std::vector<pid_t> inherited_;
+  std::vector<pid_t> inherited_;  // not reaped yet
 };
 
 }  // namespace rota::keeper
