@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "rota/sys/process.h"
 
@@ -14,6 +15,8 @@ constexpr Throttle kSupervisorThrottle{100ms, 5s, 30s};
 constexpr Throttle kProxyThrottle{50ms, 2s, 10s};
 // A machine that stands still (a stopped process, a debugger) makes time pass without anybody being silent.
 constexpr std::uint64_t kUnansweredMin = 3;
+// A pair that could not be made, for want of descriptors, is tried again so often.
+constexpr Duration kConnectEvery{100};
 
 }  // namespace
 
@@ -52,10 +55,12 @@ void Roles::start_proxy(TimePoint now) {
 
 // A fresh pair whenever one of the two is new, so that what the dead one left unread dies with the old pair.
 void Roles::connect() {
+  bool told = std::exchange(connect_again_, false);
   if (!supervisor_.running() || !proxy_.running()) return;
   Result<std::pair<UniqueFd, UniqueFd>> pair = ipc::Channel::make_pair();
   if (!pair) {
-    log::error("cannot connect supervisor and proxy: {}", pair.error().text());
+    connect_again_ = true;
+    if (!told) log::error("cannot connect supervisor and proxy yet: {}", pair.error().text());
     return;
   }
   int proxy_end[] = {pair->first.get()};
@@ -143,6 +148,8 @@ TimePoint Roles::ping(TimePoint now, TimePoint next) {
 TimePoint Roles::tick(TimePoint now, TimePoint next) {
   if (std::optional<TimePoint> at = supervisor_.restart_at(); at && now >= *at) start_supervisor(now);
   if (std::optional<TimePoint> at = proxy_.restart_at(); at && now >= *at) start_proxy(now);
+  if (connect_again_) connect();
+  if (connect_again_) next = std::min(next, now + kConnectEvery);
   if (!ending_) next = ping(now, next);
   for (Role* role : {&supervisor_, &proxy_}) {
     next = role->tick(now, next);

@@ -59,6 +59,7 @@ class Roles {
   Role proxy_;
   UniqueFd recipe_;
   UniqueFd proxy_state_;
+  bool connect_again_ = false;
   bool ending_ = false;
 
   // the supervisor's signs of life

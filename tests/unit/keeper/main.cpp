@@ -2,10 +2,12 @@
 // the tests.
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <catch2/catch_session.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -14,6 +16,19 @@
 #include "rota/ipc/keeper_protocol.h"
 #include "rota/keeper/run.h"
 #include "rota/sys/socket.h"
+
+// In place of libc's: the call that ROTA_TEST_NO_PAIR counts to, and the next one, find no descriptor left.
+extern "C" int socketpair(int domain, int type, int protocol, int fds[2]) noexcept {
+  static int calls = 0;
+  calls++;
+  const char* wanted = ::getenv("ROTA_TEST_NO_PAIR");
+  int failing = wanted == nullptr ? 0 : std::atoi(wanted);
+  if (failing != 0 && (calls == failing || calls == failing + 1)) {
+    errno = EMFILE;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_socketpair, domain, type, protocol, fds));
+}
 
 namespace {
 

@@ -210,6 +210,20 @@ TEST_CASE("a new supervisor and a proxy that runs get a fresh pair, and a silent
   shut_down(daemon, second);
 }
 
+TEST_CASE("supervisor and proxy get their pair as soon as there are descriptors for it") {
+  DaemonOptions options;
+  options.environment = {"ROTA_TEST_NO_PAIR=3"};  // after those of the two roles
+  Daemon daemon(options);
+  RoleEnd supervisor = daemon.supervisor();
+  send_recipe(daemon, supervisor);
+  RoleEnd proxy = daemon.role("proxy");
+  CHECK(supervisor.expect<ipc::ProxyStarted>().pid == proxy.pid());
+  proxy.expect<ipc::SupervisorChannel>();
+  check_connected(supervisor.take_fd(0), proxy.take_fd(0));
+  CHECK(daemon.log().find("cannot connect") != std::string::npos);
+  shut_down(daemon, supervisor);
+}
+
 TEST_CASE("a proxy is started while no supervisor lives") {
   Daemon daemon;
   RoleEnd first = daemon.supervisor();
