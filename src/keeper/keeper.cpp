@@ -160,7 +160,6 @@ void Keeper::supervisor_ended(const Role::Ended& ended, TimePoint now) {
   }
   log::error("the supervisor (process {}) ended with {}; the next one starts in {} ms", ended.pid, how,
              ended.delay.count());
-  if (signals_.stop_pending()) deaths_since_stop_++;
 }
 
 void Keeper::begin_end(int code, Duration worker_grace, bool hurry, TimePoint now) {
@@ -191,7 +190,7 @@ TimePoint Keeper::tick(TimePoint now) {
 TimePoint Keeper::stop_when_alone(TimePoint now, TimePoint next) {
   std::optional<TimePoint> since = roles_.absent_since();
   if (ending_ || !signals_.stop_pending() || !since) return next;
-  if (now < *since + kAloneMax && deaths_since_stop_ < kDeathsMax) return std::min(next, *since + kAloneMax);
+  if (now < *since + kAloneMax) return std::min(next, *since + kAloneMax);
   log::warning("asked to stop while no supervisor runs: workers get {} s to end", kStopGrace.count() / 1000);
   begin_end(static_cast<int>(ExitCode::clean), kStopGrace, true, now);
   return next;

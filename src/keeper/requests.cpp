@@ -47,7 +47,7 @@ bool Requests::dispatch(ipc::Packet& packet, TimePoint now) {
     case KeeperMessage::list: return as(ipc::List{}, bare, [&](auto&) { return list_at_ = 0, true; });
     case KeeperMessage::shutdown:
       return as(ipc::ShutDown{}, bare, [&](auto& m) { return shutdown_code_ = m.exit_code, true; });
-    case KeeperMessage::pong: return as(ipc::Pong{}, bare, [&](auto& m) { return roles_.pong(m.number), true; });
+    case KeeperMessage::pong: return as(ipc::Pong{}, bare, [&](auto& m) { return roles_.pong(m.number, now), true; });
     case KeeperMessage::kill_proxy:
       return as(ipc::KillProxy{}, bare, [&](auto& m) { return roles_.kill_proxy(m.epoch), true; });
     default: return false;  // what only the keeper says, and numbers that nobody has given a meaning

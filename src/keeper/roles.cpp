@@ -15,6 +15,7 @@ constexpr Throttle kSupervisorThrottle{100ms, 5s, 30s};
 constexpr Throttle kProxyThrottle{50ms, 2s, 10s};
 // A machine that stands still (a stopped process, a debugger) makes time pass without anybody being silent.
 constexpr std::uint64_t kUnansweredMin = 3;
+constexpr Duration kReliableAfter{5000};
 // A pair that could not be made, for want of descriptors, is tried again so often.
 constexpr Duration kConnectEvery{100};
 
@@ -36,6 +37,7 @@ void Roles::start_supervisor(TimePoint now) {
     return;
   }
   ping_number_ = answered_ = 0;
+  answers_since_.reset();
   ping_at_ = now;
   connect();
   supervisor_started_();
@@ -87,10 +89,11 @@ void Roles::set_recipe(UniqueFd recipe, TimePoint now) {
   if (first && !ending_) proxy_.start_by(now);
 }
 
-void Roles::pong(std::uint64_t number) {
+void Roles::pong(std::uint64_t number, TimePoint now) {
   if (number > ping_number_ || number <= answered_) return;
   answered_ = number;
-  absent_since_.reset();
+  if (!answers_since_) answers_since_ = now;
+  if (now - *answers_since_ >= kReliableAfter) absent_since_.reset();
 }
 
 void Roles::kill_proxy(std::uint64_t epoch) {
@@ -102,6 +105,7 @@ void Roles::kill_proxy(std::uint64_t epoch) {
 std::optional<Role::Ended> Roles::reap_supervisor(TimePoint now) {
   std::optional<Role::Ended> ended = supervisor_.reap(now);
   if (!ended) return ended;
+  answers_since_.reset();
   if (!absent_since_) absent_since_ = now;
   if (ending_) supervisor_.never_again();
   return ended;

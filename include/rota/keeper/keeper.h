@@ -19,7 +19,6 @@ namespace rota::keeper {
 
 inline constexpr Duration kAloneMax{5000};   // without a supervisor and asked to stop: then the keeper stops by itself
 inline constexpr Duration kRoleGrace{2000};  // for roles, at every end
-inline constexpr unsigned kDeathsMax = 5;    // supervisors that die over a request to stop
 
 // How everything ends, once it is to end.
 struct Ending {
@@ -64,7 +63,6 @@ class Keeper {
   Orphans orphans_;
   std::vector<pollfd> poll_set_;   // reserved once
   bool telling_is_stuck_ = false;  // the supervisor's channel was full
-  unsigned deaths_since_stop_ = 0;
   std::optional<Ending> ending_;
 };
 

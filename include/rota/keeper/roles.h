@@ -25,7 +25,7 @@ class Roles {
   // From the supervisor.
   void set_recipe(UniqueFd recipe, TimePoint now);
   void set_proxy_state(UniqueFd state) { proxy_state_ = std::move(state); }
-  void pong(std::uint64_t number);
+  void pong(std::uint64_t number, TimePoint now);
   void kill_proxy(std::uint64_t epoch);
   // Has a supervisor ever got so far as to want a proxy?
   bool recipe_known() const { return static_cast<bool>(recipe_); }
@@ -33,8 +33,9 @@ class Roles {
   // Tells the proxy of a shelf entry.
   void give_to_proxy(const ShelfEntry& entry);
 
-  // Since when no supervisor has given a sign of life; empty while one does.
-  std::optional<TimePoint> absent_since() const { return absent_since_; }
+  // Since when there has been no supervisor to rely on; empty while one gives signs of life. One that dies soon after
+  // its start has interrupted nothing.
+  std::optional<TimePoint> absent_since() const { return answers_since_ ? std::nullopt : absent_since_; }
 
   // What has ended, when it is known from poll(2) that something may have.
   std::optional<Role::Ended> reap_supervisor(TimePoint now);
@@ -66,8 +67,9 @@ class Roles {
   std::uint64_t ping_number_ = 0;  // of the last ping
   std::uint64_t answered_ = 0;     // the last pong
   TimePoint ping_at_{};
-  TimePoint asked_at_{};  // when the oldest unanswered ping was sent
-  std::optional<TimePoint> absent_since_;
+  TimePoint asked_at_{};                    // when the oldest unanswered ping was sent
+  std::optional<TimePoint> answers_since_;  // the one that lives
+  std::optional<TimePoint> absent_since_;   // cleared by one that has answered for kReliableAfter
 };
 
 }  // namespace rota::keeper

@@ -98,6 +98,26 @@ TEST_CASE("asked to stop while no supervisor stays alive the keeper stops by its
   CHECK(daemon.wait() == 0);
 }
 
+TEST_CASE("supervisors that die over a request to stop do not count as one that lives, and one that lives decides") {
+  Daemon daemon;
+  RoleEnd first = daemon.supervisor();
+  daemon.signal(SIGTERM);
+  expect_signal(first, SIGTERM, 1);
+  REQUIRE(::kill(first.pid(), SIGKILL) == 0);
+  for (int death = 2; death <= 5; death++) {
+    RoleEnd next = daemon.supervisor();
+    expect_signal(next, SIGTERM, 1);  // pings are answered meanwhile
+    REQUIRE(::kill(next.pid(), SIGKILL) == 0);
+  }
+  RoleEnd last = daemon.supervisor();
+  expect_signal(last, SIGTERM, 1);
+  SECTION("it lives") { shut_down(daemon, last, 42); }
+  SECTION("it dies, too") {
+    REQUIRE(::kill(last.pid(), SIGKILL) == 0);
+    CHECK(daemon.wait() == 0);
+  }
+}
+
 TEST_CASE("systemd is told, and its variables are nobody else's") {
   TemporaryDirectory directory;
   std::string path = directory.path("notify");
