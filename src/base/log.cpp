@@ -78,6 +78,8 @@ void configure(const Settings& settings) {
   g_threshold.store(settings.threshold, std::memory_order_relaxed);
 }
 
+void set_threshold(Level threshold) { g_threshold.store(threshold, std::memory_order_relaxed); }
+
 Level threshold() { return g_threshold.load(std::memory_order_relaxed); }
 
 bool stderr_is_journal() {

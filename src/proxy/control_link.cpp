@@ -12,15 +12,21 @@ namespace rota::proxy {
 
 namespace {
 
-// Each client connection may need a second descriptor for its worker; some are kept for everything else.
+// Each client connection may need a second descriptor for its worker; some are kept for everything else, the channels
+// above all.
 std::size_t connections_for(const ipc::ProxyState& state) {
-  if (state.connections > 0) return std::max<std::size_t>(1, state.connections / state.threads);
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   std::size_t descriptors = limit.rlim_cur == RLIM_INFINITY ? 1048576 : static_cast<std::size_t>(limit.rlim_cur);
-  std::size_t reserve = 128;
-  if (descriptors < 4 * reserve) reserve = descriptors / 4;
-  return std::max<std::size_t>(1, (descriptors - reserve) / 2 / state.threads);
+  std::size_t reserve = descriptors < 512 ? descriptors / 4 : 128;
+  std::size_t possible = (descriptors - reserve) / 2;
+  if (state.connections > possible) {
+    log::warning(
+        "limits.connections {} is more than {} file descriptors allow: {} it is; raise LimitNOFILE or ulimit -n",
+        state.connections, descriptors, possible);
+  }
+  std::size_t wanted = state.connections > 0 ? std::min<std::size_t>(state.connections, possible) : possible;
+  return std::max<std::size_t>(1, wanted / state.threads);
 }
 
 }  // namespace
@@ -77,6 +83,8 @@ void ControlLink::read_supervisor() {
   while (supervisor_) {
     auto packet = supervisor_.receive();
     if (!packet) {
+      // Half a message is a fault of ours that only a new process and a new pair mend.
+      ROTA_CHECK(packet.error().code == Errc::closed);
       // Serving goes on with the last state; the keeper brings a new channel with the next supervisor.
       supervisor_watcher_.reset();
       return supervisor_.close();
@@ -150,10 +158,13 @@ void ControlLink::take_fds(ipc::Packet& packet) {
 void ControlLink::forget_fds(std::string_view name) {
   auto at = shelf_.find(name);
   if (at == shelf_.end()) return;
-  if (at->second.listener) {
-    for (auto& one : loops_) one->command(TakeListeners{at->first, {}});
-  }
+  ShelfEntry entry = std::move(at->second);
+  std::string gone = at->first;
   shelf_.erase(at);
+  if (!entry.listener) return;
+  // The loops' copies are the last: what came into the backlog until then is accepted before they close.
+  entry.fds.clear();
+  for (auto& one : loops_) one->command(TakeListeners{gone, {}});
 }
 
 // Loop i watches the sockets i mod their number, and every socket has a loop.
@@ -198,15 +209,12 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   ROTA_CHECK(bytes && ipc::decode_bulk(*bytes, *state) && (version == 0 || state->version == version));
   if (state_ != nullptr && state->version < state_->version) return;
   state_ = std::move(state);
-  log::Settings settings;
-  settings.role = "proxy";
-  settings.threshold = static_cast<log::Level>(std::min<int>(state_->log_level, static_cast<int>(log::Level::error)));
-  settings.journald_prefix = log::stderr_is_journal();
-  log::configure(settings);
+  log::set_threshold(static_cast<log::Level>(std::min<int>(state_->log_level, static_cast<int>(log::Level::error))));
   if (loops_.empty()) start_loops();
   use_access_log();
   applied_.clear();
   quiet_.clear();
+  drained_.clear();
   for (auto& one : loops_) one->command(ApplyState{state_});
 }
 
@@ -249,15 +257,16 @@ void ControlLink::handle(const LoopEvent& event) {
     message.error = failed->error;
     tell(message);
   } else if (const auto* drained = std::get_if<LoopDrained>(&event.what)) {
-    if (!from_all(drained_[drained->upstream])) return;
+    if (drained->version != state_->version || !from_all(drained_[drained->upstream])) return;
     drained_.erase(drained->upstream);
     ipc::Drained message;
     message.upstream = drained->upstream;
     tell(message);
-  } else if (std::holds_alternative<LoopQuiet>(event.what)) {
-    if (from_all(quiet_)) tell(ipc::Quiet{});
+  } else if (const auto* quiet = std::get_if<LoopQuiet>(&event.what)) {
+    if (quiet->version == state_->version && from_all(quiet_)) tell(ipc::Quiet{});
   } else if (const auto* pong = std::get_if<LoopPong>(&event.what)) {
     if (pong->number != ping_ || !from_all(ponged_)) return;
+    ping_open_ = false;
     ipc::ProxyPong message;
     message.number = pong->number;
     tell(message);
@@ -275,6 +284,9 @@ void ControlLink::answer_ping(std::uint64_t number) {
     message.number = number;
     return tell(message);
   }
+  // A round that is still open goes on: a slow loop answers late, and is not taken for a dead one.
+  if (ping_open_) return;
+  ping_open_ = true;
   ping_ = number;
   ponged_.clear();
   for (auto& one : loops_) one->command(LoopPing{number});

@@ -60,10 +60,9 @@ void DataLoop::obey(ApplyState& order) {
   bool was_draining = context_.draining();
   context_.state = std::move(order.state);
   apply_apps(*context_.state);
-  if (context_.draining()) {
-    if (!was_draining) begin_draining();
-  } else {
-    update_listeners();
+  update_listeners();
+  if (context_.draining() && !was_draining) {
+    sessions_.for_each([](Session& session) { session.drain(); });
   }
   // A supervisor that has started anew must hear it again.
   quiet_told_ = false;
@@ -89,15 +88,21 @@ void DataLoop::apply_apps(const ipc::ProxyState& state) {
 // -----------------------------------------------------------------------------------------------------------
 
 void DataLoop::obey(TakeListeners& order) {
+  for (auto& listener : listeners_) {
+    // Clients in the backlog have been told "connected".
+    if (listener->name() == order.name && order.fds.empty()) listener->accept_all();
+  }
   std::erase_if(listeners_, [&](const auto& one) { return one->name() == order.name; });
   for (UniqueFd& fd : order.fds) {
     listeners_.push_back(std::make_unique<Listener>(loop_, order.name, std::move(fd), *this));
   }
   update_listeners();
+  tell_if_quiet();
 }
 
 void DataLoop::update_listeners() {
-  accepting_ = !context_.draining() && !full_ && !descriptor_timer_.active();
+  // A draining loop accepts until its listeners are taken away: whoever connects before that is served.
+  accepting_ = !full_ && !descriptor_timer_.active();
   for (auto& listener : listeners_) {
     const auto& wanted = context_.state->listeners;
     bool listed = std::any_of(wanted.begin(), wanted.end(),
@@ -108,13 +113,6 @@ void DataLoop::update_listeners() {
       listener->stop();
     }
   }
-}
-
-void DataLoop::begin_draining() {
-  // Clients in the backlog have been told "connected": they are served before the listeners close.
-  for (auto& listener : listeners_) listener->accept_all();
-  update_listeners();
-  sessions_.for_each([](Session& session) { session.drain(); });
 }
 
 bool DataLoop::has_room() const { return session_count_ < connections_max_; }
@@ -143,10 +141,10 @@ void DataLoop::session_ended(Session& session) {
 }
 
 void DataLoop::tell_if_quiet() {
-  if (!context_.draining() || session_count_ > 0 || quiet_told_) return;
+  if (!context_.draining() || session_count_ > 0 || !listeners_.empty() || quiet_told_) return;
   quiet_told_ = true;
   context_.flush_access_log();
-  events_.post({index_, LoopQuiet{}});
+  events_.post({index_, LoopQuiet{context_.state->version}});
 }
 
 void DataLoop::out_of_descriptors() {
@@ -161,7 +159,7 @@ void DataLoop::out_of_descriptors() {
 
 App* DataLoop::route(const http::RequestHead&) {
   for (auto& app : apps_) {
-    if (!app->finished()) return app.get();
+    if (!app->forgotten()) return app.get();
   }
   return nullptr;
 }
@@ -170,7 +168,9 @@ void DataLoop::connect_failed(std::uint64_t upstream, int error) {
   events_.post({index_, LoopConnectFailed{upstream, error}});
 }
 
-void DataLoop::drained(std::uint64_t upstream) { events_.post({index_, LoopDrained{upstream}}); }
+void DataLoop::drained(std::uint64_t upstream) {
+  events_.post({index_, LoopDrained{context_.state->version, upstream}});
+}
 
 void DataLoop::retry_soon() {
   if (!retry_timer_.active()) retry_timer_.start(kRetrySoon);
@@ -182,13 +182,16 @@ void DataLoop::release_held() {
   }
 }
 
+void DataLoop::sweep() {
+  if (context_.deadlines.expire(loop_.now()))
+    retry_soon();  // the rest in a moment: clients have waited so long already
+}
+
 void DataLoop::on_timer(uv::Timer& timer) {
   if (&timer == &descriptor_timer_) return update_listeners();
   release_held();
-  if (&timer == &retry_timer_) return;
-  while (context_.deadlines.expire(loop_.now())) {
-  }
-  context_.flush_access_log();
+  sweep();
+  if (&timer == &tick_) context_.flush_access_log();
 }
 
 }  // namespace rota::proxy

@@ -12,6 +12,7 @@ namespace {
 // What a worker's response head may take. Generous beside the client's limits: the worker is the user's own.
 constexpr http::HeadLimits kResponseLimits{64 * 1024, 256, 0};
 constexpr std::size_t kKeptMemory = 16 * 1024;
+constexpr std::size_t kKeptNote = 1024;
 
 double milliseconds(std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
 
@@ -22,6 +23,9 @@ Exchange::Exchange(LoopContext& context) : context_(context), response_parser_(k
 void Exchange::trim() {
   if (replay_.capacity() > kKeptMemory) std::string().swap(replay_);
   if (response_input_.capacity() > kKeptMemory) std::string().swap(response_input_);
+  for (std::string* note : {&notes_.host, &notes_.target, &notes_.user_agent, &notes_.referer}) {
+    if (note->capacity() > kKeptNote) std::string().swap(*note);
+  }
 }
 
 void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& head,
@@ -36,6 +40,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   http::append_request_head(replay_, head, forwarding);
   head_bytes_ = replay_.size();
   replayable_ = true;
+  has_body_ = false;
   upload_paused_ = false;
   bytes_received_ = bytes_sent_ = 0;
   retries_ = retries_possibly_read_ = 0;
@@ -57,18 +62,26 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
 
 void Exchange::upload(std::string_view data) {
   bytes_received_ += data.size();
+  has_body_ = true;
+  if (context_.to_worker.nearly_full()) send_upload();
   if (chunked_upload_) {
     context_.to_worker.add_chunk(data);
   } else {
     context_.to_worker.add(data);
   }
-  send_upload();
+}
+
+void Exchange::flush_upload() {
+  if (!context_.to_worker.empty()) send_upload();
 }
 
 void Exchange::upload_complete() {
   upload_ = Upload::complete;
   if (chunked_upload_) {
+    has_body_ = true;
     context_.to_worker.add(http::kLastChunk);
+  }
+  if (!context_.to_worker.empty()) {
     send_upload();
   } else if (state_ == State::awaiting_response) {
     await_response();
@@ -99,6 +112,7 @@ void Exchange::send_upload() {
   // A worker that closed its end may have answered before it did: reading goes on and finds the answer, or the end.
   if (!deaf_) deaf_ = stream.write(gather.parts()) != 0;
   gather.clear();
+  if (stream.accepted() > accepted_before_) connection_->connecting = false;
   if (!deaf_ && stream.congested() && upload_ == Upload::reading && !upload_paused_) {
     upload_paused_ = true;
     client_->pause_upload();
@@ -108,7 +122,8 @@ void Exchange::send_upload() {
 
 void Exchange::begin() {
   give_up_holding_ = context_.loop.now() + app_->settings().queue_timeout;
-  if (!attempt()) hold();
+  // Who waits already has the first claim.
+  if (app_->has_held() || !attempt()) hold();
 }
 
 void Exchange::hold() {
@@ -145,10 +160,13 @@ bool Exchange::attempt() {
 
 bool Exchange::send_request() {
   uv::Stream& stream = connection_->stream();
-  deaf_ = false;
   accepted_before_ = stream.accepted();
   int error = stream.write(replay_);
-  if (error != 0) {
+  bool accepted = stream.accepted() > accepted_before_;
+  // On loopback a TCP connect is done before the first write.
+  if (accepted) connection_->connecting = false;
+  deaf_ = error != 0;
+  if (error != 0 && !accepted) {
     // Nothing was accepted. A pooled connection that its worker has just closed is no news; a fresh one means a dead
     // listener.
     if (connection_->exchanges == 0) connection_->upstream().eject(error);
@@ -219,8 +237,7 @@ void Exchange::take_heads(std::string_view bytes) {
       // assign() copes with a source inside its own string.
       response_input_.assign(rest.data(), rest.size());
       if (!client_->flush()) return finish(Outcome::client_closed, 0, false);
-      context_.arm(*this, app_->settings().idle_timeout);
-      return;
+      return;  // the deadline of the response goes on
     }
     rest.remove_prefix(response_parser_.consumed());
     if (!take_head()) return;
@@ -356,8 +373,11 @@ void Exchange::attempt_failed(bool eof, int error) {
   facts.unix_socket = connection_->upstream().kind() == ipc::UpstreamKind::unix_path;
   facts.eof = eof;
   facts.error = error;
+  facts.connecting = connecting;
   facts.bytes_accepted = connection_->stream().accepted() - accepted_before_;
   facts.one_write = one_write_;
+  facts.has_body = has_body_;
+  facts.listener_gone = has_body_ && one_write_ && !connection_->upstream().is_listening();
   RetryFacts retry;
   retry.delivery = delivery_of(facts);
   retry.method = method_;
@@ -372,6 +392,11 @@ void Exchange::attempt_failed(bool eof, int error) {
   if (retry.delivery == Delivery::possibly) retries_possibly_read_++;
   disarm();
   state_ = State::idle;
+  // A worker that takes every connection and reads none must not keep this loop busy: the next try waits a moment.
+  if (retries_ > kRetriesAtOnce) {
+    context_.events.retry_soon();
+    return hold();
+  }
   if (context_.loop.now() >= give_up_holding_ || !attempt()) hold();
 }
 

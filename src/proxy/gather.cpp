@@ -43,6 +43,10 @@ void Gather::add_chunk(std::string_view data) {
   char line[http::kChunkLineMax];
   begin_text();
   text_.append(line, http::write_chunk_line(line, data.size()));
+  if (data.size() <= kCopiedChunk) {
+    text_.append(data).append(http::kChunkEnd);
+    return end_text();
+  }
   end_text();
   add(data);
   begin_text();

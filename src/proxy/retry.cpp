@@ -4,10 +4,20 @@
 
 namespace rota::proxy {
 
+namespace {
+
+bool is_connect_error(int error) { return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH; }
+
+}  // namespace
+
 Delivery delivery_of(const AttemptFacts& facts) {
+  // A TCP write that was queued may have left in part before the connection broke: only a refused connect is certain.
+  if (!facts.unix_socket) {
+    return facts.connecting && is_connect_error(facts.error) ? Delivery::never : Delivery::possibly;
+  }
   if (facts.bytes_accepted == 0) return Delivery::never;
-  if (facts.unix_socket && !facts.eof && facts.error == ECONNRESET && facts.one_write) return Delivery::never;
-  return Delivery::possibly;
+  bool unread = !facts.eof && facts.error == ECONNRESET && facts.one_write;
+  return unread && (!facts.has_body || facts.listener_gone) ? Delivery::never : Delivery::possibly;
 }
 
 bool may_retry(const RetryFacts& facts) {

@@ -46,7 +46,7 @@ bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
   auto stream = uv::Stream::open(context_.loop, kind, std::move(fd), *this);
   if (!stream) return false;
   stream_ = std::move(*stream);
-  context_.arm(*this, context_.state->header);
+  context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->header);
   return true;
 }
 
@@ -56,10 +56,13 @@ bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
 void Session::on_read(uv::Stream&, std::string_view bytes) {
   switch (state_) {
     case State::idle:
+      if (next_request_waits()) return read_ahead(bytes);
+      return take(bytes);
     case State::reading_head: return take(bytes);
-    case State::in_exchange: {
+    case State::in_exchange:
+    case State::responding: {
       bytes.remove_prefix(feed_body(bytes));
-      if (state_ == State::in_exchange && !bytes.empty()) read_ahead(bytes);
+      if (exchange_ != nullptr && !bytes.empty()) read_ahead(bytes);
       return;
     }
     case State::lingering:
@@ -78,33 +81,44 @@ void Session::read_ahead(std::string_view bytes) {
 
 // One head at most: a pipelined successor waits for its predecessor's end.
 void Session::take(std::string_view bytes) {
+  std::size_t used = 0;
   if (input_.empty()) {
-    std::size_t used = take_head(bytes);
+    used = take_head(bytes);
     if (state_ != State::lingering && state_ != State::ended) input_.assign(bytes.substr(used));
   } else {
     input_.append(bytes);
     // take_head() reads spans of input_: nothing may touch it meanwhile.
     std::string held;
     held.swap(input_);
-    std::size_t used = take_head(held);
+    used = take_head(held);
     if (state_ != State::lingering && state_ != State::ended) {
       held.erase(0, used);
       input_.swap(held);
     }
   }
-  if (state_ == State::in_exchange && input_.size() >= kPipelinedMax) stream_->stop_reading();
-  if (state_ == State::idle && !input_.empty()) context_.loop.defer(*this);
+  if (exchange_ != nullptr && input_.size() >= kPipelinedMax) stream_->stop_reading();
+  if (state_ == State::idle && used > 0 && !input_.empty()) become_idle();
 }
 
+bool Session::next_request_waits() {
+  return !input_.empty() && (stream_->congested() || static_cast<uv::Deferred&>(*this).linked());
+}
+
+// The next pipelined request, once the client has taken enough of the answers before it.
 void Session::run_deferred() {
-  if (state_ == State::idle && stream_ != nullptr && !input_.empty()) take({});
+  if (state_ == State::idle && stream_ != nullptr && !input_.empty() && !stream_->congested()) take({});
 }
 
 std::size_t Session::take_head(std::string_view bytes) {
   http::RequestHead& head = context_.request_head;
   switch (parser_.parse(bytes, head)) {
     case http::Progress::incomplete:
-      if (state_ == State::idle && !bytes.empty()) {
+      if (peer_closed_) {
+        linger();  // the rest cannot come any more
+        return bytes.size();
+      }
+      stream_->start_reading();
+      if (state_ == State::idle && !parser_.untouched()) {
         // From the first byte on the whole head has one deadline, however its bytes drip.
         state_ = State::reading_head;
         context_.arm(*this, context_.state->header);
@@ -167,14 +181,14 @@ std::size_t Session::start_exchange(std::string_view body) {
   }
   context_.arm(*this, context_.state->body);
   std::size_t used = feed_body(body);
-  if (exchange_ != nullptr) exchange_->begin();
+  if (exchange_ != nullptr && state_ == State::in_exchange) exchange_->begin();
   return used;
 }
 
 std::size_t Session::feed_body(std::string_view bytes) {
   if (body_complete() || bytes.empty()) return 0;
   std::string_view rest = bytes;
-  if (!upload_paused_) context_.arm(*this, context_.state->body);
+  if (!upload_paused_ && state_ == State::in_exchange) context_.arm(*this, context_.state->body);
   if (body_kind_ == http::BodyKind::length) {
     std::string_view part = rest.substr(0, body_left_);
     body_left_ -= part.size();
@@ -202,6 +216,8 @@ std::size_t Session::feed_body(std::string_view bytes) {
   if (body_complete()) {
     disarm();
     exchange_->upload_complete();
+  } else {
+    exchange_->flush_upload();
   }
   return bytes.size() - rest.size();
 }
@@ -210,8 +226,11 @@ void Session::on_end(uv::Stream&) {
   peer_closed_ = true;
   switch (state_) {
     case State::idle:
-    case State::reading_head: return end();
+      if (next_request_waits()) return;
+      return linger();
+    case State::reading_head: return linger();
     case State::in_exchange:
+    case State::responding:
       // A FIN after a whole request is no abort: the client may have closed its sending side only.
       if (!body_complete()) {
         state_ = State::ended;
@@ -239,9 +258,9 @@ void Session::pause_upload() {
 
 void Session::resume_upload() {
   upload_paused_ = false;
-  if (state_ != State::in_exchange || peer_closed_) return;
+  if (exchange_ == nullptr || peer_closed_) return;
   stream_->start_reading();
-  if (!body_complete()) context_.arm(*this, context_.state->body);
+  if (!body_complete() && state_ == State::in_exchange) context_.arm(*this, context_.state->body);
 }
 
 // --- writing
@@ -272,6 +291,9 @@ void Session::response_head(const http::ResponseHead& head) {
         keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
     options.framing = framing_;
     options.keep_alive = keep_alive_;
+    // What is left of the request is no longer waited for: a client may rightly stop sending it now.
+    state_ = State::responding;
+    disarm();
   }
   gather.begin_text();
   http::append_response_head(gather.text(), head, options);
@@ -307,15 +329,25 @@ bool Session::flush() {
     state_ = State::ended;
     return false;
   }
-  if (stream_->queued() > 0 && body_complete() && !armed()) arm_write();
+  watch_writing();
   return true;
 }
 
 bool Session::congested() const { return stream_ != nullptr && stream_->congested(); }
 
-void Session::arm_write() {
-  accepted_at_arm_ = stream_->accepted();
-  context_.arm(*this, context_.state->write);
+void Session::watch_writing() {
+  if (stream_->queued() == 0) return write_deadline_.disarm();
+  if (write_deadline_.armed()) return;
+  progress_at_arm_ = stream_->progress();
+  context_.arm(write_deadline_, context_.state->write);
+}
+
+// A slow reader is not a dead one: only who has taken nothing at all since then is cut off.
+void Session::write_deadline() {
+  if (stream_->progress() != progress_at_arm_) return watch_writing();
+  state_ = State::ended;
+  if (exchange_ != nullptr) return exchange_->abort(Outcome::client_write_timeout);
+  end();
 }
 
 void Session::own_response(int status, Outcome outcome, std::string_view text) {
@@ -368,15 +400,17 @@ void Session::log_refusal(int status, Outcome outcome, const http::RequestHead* 
 }
 
 void Session::on_writable(uv::Stream&) {
+  watch_writing();
+  bool sent = stream_->queued() == 0;
   switch (state_) {
     case State::in_exchange:
-      if (stream_->queued() == 0 && body_complete()) disarm();
-      return exchange_->client_writable();
+    case State::responding: return exchange_->client_writable();
     case State::idle:
-      if (stream_->queued() == 0) context_.arm(*this, context_.state->idle);
+      if (!input_.empty()) context_.loop.defer(*this);
+      if (sent) arm_idle();
       return;
     case State::lingering:
-      if (stream_->queued() > 0) return;
+      if (!sent) return;
       if (peer_closed_) return end();
       return context_.arm(*this, kLinger);
     case State::reading_head:
@@ -417,16 +451,22 @@ void Session::become_idle() {
   } else if (input_.capacity() > 64) {
     std::string().swap(input_);  // an idle connection owns no buffer
   }
-  if (!peer_closed_) stream_->start_reading();
-  if (stream_->queued() > 0) {
-    arm_write();
-  } else {
-    context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->idle);
+  if (input_.size() >= kPipelinedMax) {
+    stream_->stop_reading();
+  } else if (!peer_closed_) {
+    stream_->start_reading();
   }
+  arm_idle();
+}
+
+// While a response is still going out the write deadline rules, and no other.
+void Session::arm_idle() {
+  if (stream_->queued() > 0) return disarm();
+  context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->idle);
 }
 
 void Session::drain() {
-  if (state_ == State::idle && input_.empty()) context_.arm(*this, kIdleGrace);
+  if (state_ == State::idle) arm_idle();
 }
 
 void Session::cut() {
@@ -442,29 +482,21 @@ void Session::linger() {
   stream_->shut_down_writing();
   if (peer_closed_ && stream_->queued() == 0) return end();
   if (!peer_closed_) stream_->start_reading();
-  if (stream_->queued() > 0) {
-    arm_write();
-  } else {
-    context_.arm(*this, kLinger);
-  }
+  disarm();
+  if (stream_->queued() == 0) context_.arm(*this, kLinger);
 }
 
 void Session::on_deadline() {
-  bool writing = stream_->queued() > 0 && body_complete();
-  if (writing && stream_->accepted() != accepted_at_arm_) return arm_write();
   switch (state_) {
-    case State::idle: return end();
+    case State::idle:
+    case State::lingering: return end();
     case State::reading_head:
       keep_alive_ = false;
       method_ = http::Method::other;
       return refuse(408, Outcome::request_timeout, info_of(Outcome::request_timeout).text, nullptr);
     case State::in_exchange:
-      if (writing) {
-        state_ = State::ended;
-        return exchange_->abort(Outcome::client_write_timeout);
-      }
       return exchange_->abort(Outcome::request_timeout, 408, info_of(Outcome::request_timeout).text);
-    case State::lingering: return end();
+    case State::responding:
     case State::ended: return;
   }
 }
@@ -472,6 +504,7 @@ void Session::on_deadline() {
 void Session::end() {
   state_ = State::ended;
   disarm();
+  write_deadline_.disarm();
   if (stream_ == nullptr) return;
   // Unsent bytes of a response that was not finished must not look like its end.
   if (stream_->queued() > 0) stream_->reset_on_close();

@@ -59,6 +59,11 @@ void Upstream::eject(int error) {
   context_.events.connect_failed(id_, error);
 }
 
+bool Upstream::is_listening() const {
+  int error = sys::connect_to(socket_address_).error;
+  return error != ECONNREFUSED && error != ENOENT;
+}
+
 Upstream::Acquired Upstream::acquire(uv::StreamListener& user) {
   if (!idle_.empty()) {
     std::unique_ptr<UpstreamConnection> connection = std::move(idle_.back());

@@ -1,5 +1,7 @@
 #include "rota/uv/stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -65,6 +67,7 @@ struct StreamCallbacks {
     auto* self = static_cast<Stream*>(raw->data);
     if (self == nullptr) return;
     self->queued_ -= size;
+    self->memory_ -= size + sizeof(Stream::Queued);
     if (status != 0) {
       if (!self->failed_) {
         self->failed_ = true;
@@ -73,7 +76,7 @@ struct StreamCallbacks {
       return;
     }
     self->accepted_ += size;
-    bool relieved = self->was_congested_ && self->queued_ <= Stream::kLowMark;
+    bool relieved = self->was_congested_ && self->memory_ <= Stream::kLowMark;
     if (relieved) self->was_congested_ = false;
     if (self->queued_ == 0 && self->shut_down_wanted_) ::shutdown(self->fd_, SHUT_WR);
     if (relieved || self->queued_ == 0) self->listener_->on_writable(*self);
@@ -137,6 +140,7 @@ int Stream::write(std::span<const iovec> parts) {
     if (n < 0 && errno != EAGAIN) return errno;
     if (n > 0) sent = static_cast<std::size_t>(n);
     accepted_ += sent;
+    given_ += sent;
   }
   return queue(parts, sent);
 }
@@ -165,8 +169,16 @@ int Stream::queue(std::span<const iovec> parts, std::size_t skip) {
     return -error;
   }
   queued_ += rest;
-  if (queued_ > kHighMark) was_congested_ = true;
+  given_ += rest;
+  memory_ += rest + sizeof(Queued);
+  if (congested()) was_congested_ = true;
   return 0;
+}
+
+std::int64_t Stream::progress() const {
+  int in_kernel = 0;
+  ::ioctl(fd_, SIOCOUTQ, &in_kernel);
+  return static_cast<std::int64_t>(given_ - uv_stream_get_write_queue_size(raw_.get())) - in_kernel;
 }
 
 void Stream::shut_down_writing() {

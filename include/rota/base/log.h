@@ -18,7 +18,8 @@ struct Settings {
   bool journald_prefix = false;  // see stderr_is_journal()
 };
 
-void configure(const Settings& settings);
+void configure(const Settings& settings);  // before any second thread exists
+void set_threshold(Level threshold);       // any thread, any time
 Level threshold();
 
 // True when $JOURNAL_STREAM names the file behind stderr (systemd.exec(5)).

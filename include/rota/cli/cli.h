@@ -31,7 +31,4 @@ Result<config::Source> parse_run_arguments(const std::vector<std::string>& words
 // What `rota check FILE` does: every problem to stderr, one line to stdout when there is none.
 int check_file(const std::string& file);
 
-// 78, or 77 when all that is wrong is a missing permission.
-ExitCode exit_code_of(const std::vector<config::Problem>& problems);
-
 }  // namespace rota::cli

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "rota/base/exit_code.h"
 #include "rota/config/config.h"
 
 namespace rota::config {
@@ -34,6 +35,9 @@ struct Problem {
   std::string message;  // one line
   std::string shown;    // message with its place, the offending line and a caret
 };
+
+// 78, or 77 when all that is wrong is a missing permission.
+ExitCode exit_code_of(const std::vector<Problem>& problems);
 
 struct Loaded {
   Config config;                   // only meaningful when problems is empty

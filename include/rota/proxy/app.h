@@ -29,6 +29,7 @@ class App {
   void apply(const ipc::AppState& state);
   // Gone from the state.
   void forget();
+  bool forgotten() const { return forgotten_; }
   bool finished() const { return forgotten_ && upstreams_.empty() && held_.empty(); }
 
   const std::string& name() const { return settings_.name; }

@@ -63,6 +63,7 @@ class ControlLink final : public uv::FdListener, public uv::WakeupListener, publ
   // What every loop must have said before the supervisor is told.
   std::set<std::size_t> applied_, quiet_, ponged_;
   std::uint64_t ping_ = 0;
+  bool ping_open_ = false;  // not every loop has answered it yet
   std::map<std::uint64_t, std::set<std::size_t>> drained_;
   std::uint64_t dropped_lines_ = 0;
 

@@ -44,9 +44,12 @@ struct LoopConnectFailed {
   int error;
 };
 struct LoopDrained {
+  std::uint64_t version;  // of the state the loop had: what is true of an older one may be false of the next
   std::uint64_t upstream;
 };
-struct LoopQuiet {};
+struct LoopQuiet {
+  std::uint64_t version;
+};
 struct LoopPong {
   std::uint64_t number;
 };
@@ -99,10 +102,10 @@ class DataLoop final : public uv::WakeupListener,
   void obey(LoopPing& order);
   void obey(StopLoop& order);
   void apply_apps(const ipc::ProxyState& state);
-  void begin_draining();
   void tell_if_quiet();
   void update_listeners();
   void release_held();
+  void sweep();
 
   std::size_t index_;
   std::size_t connections_max_;

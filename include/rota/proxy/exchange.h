@@ -69,14 +69,17 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // Body bytes kept for another attempt.
   static constexpr std::size_t kReplayMax = 64 * 1024;
   static constexpr int kInterimMax = 16;
+  static constexpr std::uint32_t kRetriesAtOnce = 4;
 
   // Takes the request's head; nothing is sent before begin(). The client and the app outlive the exchange.
   void start(ExchangeClient& client, App& app, const http::RequestHead& head, const http::Forwarding& forwarding);
   RequestNotes& notes() { return notes_; }
   // Gives back memory beyond what the next request is likely to need.
   void trim();
-  // Content of the request body, decoded; then its end. Before or after begin().
+  // Content of the request body, decoded; then its end. Before or after begin(). Pieces of one read leave together at
+  // flush_upload() or upload_complete(), within the same callback.
   void upload(std::string_view data);
+  void flush_upload();
   void upload_complete();
   void begin();
 
@@ -126,6 +129,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   std::string replay_;          // regenerated head and encoded body so far, while another attempt is possible
   std::size_t head_bytes_ = 0;  // of it
   bool replayable_ = true;
+  bool has_body_ = false;
   bool upload_paused_ = false;
   std::uint64_t bytes_received_ = 0;
 

@@ -15,6 +15,7 @@ namespace rota::proxy {
 class Gather {
  public:
   static constexpr std::size_t kPartsMax = 30;
+  static constexpr std::size_t kCopiedChunk = 256;  // a chunk so small costs less copied than as a part of its own
 
   // Borrowed until clear(). Two borrowed parts that touch become one.
   void add(std::string_view bytes);

@@ -1,7 +1,10 @@
 // A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in
 // stages.
 //
-//   idle → reading_head → in_exchange → idle ...;  any → lingering → (retired)
+//   idle → reading_head → in_exchange → responding → idle ...;  any → lingering → (retired)
+//
+// Two deadlines: its own for what it waits for from the client (a head, body bytes, the next request, the end), and one
+// for writing, armed exactly while something is queued for the client.
 //
 // Owned by its DataLoop; retires itself through it. A LoopContext and a DataLoop outlive their Sessions.
 #pragma once
@@ -62,7 +65,8 @@ class Session final : public SessionLink,
   static constexpr Duration kIdleGrace{500};
 
  private:
-  enum class State : std::uint8_t { idle, reading_head, in_exchange, lingering, ended };
+  // responding: the head of the final response is out; the request's body may still be coming.
+  enum class State : std::uint8_t { idle, reading_head, in_exchange, responding, lingering, ended };
 
   void on_read(uv::Stream& stream, std::string_view bytes) override;
   void on_end(uv::Stream& stream) override;
@@ -87,12 +91,15 @@ class Session final : public SessionLink,
   std::size_t feed_body(std::string_view bytes);      // likewise
   bool body_complete() const { return body_kind_ == http::BodyKind::none; }
   void read_ahead(std::string_view bytes);
+  bool next_request_waits();  // a pipelined one, for its turn or for the client to take earlier answers
   // An answer without an exchange, then the end of the connection unless everything of the request was read.
   void refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head);
   void log_refusal(int status, Outcome outcome, const http::RequestHead* head);
   void after_response();
   void become_idle();
-  void arm_write();
+  void arm_idle();
+  void watch_writing();
+  void write_deadline();
   void linger();
   void end();
 
@@ -121,7 +128,12 @@ class Session final : public SessionLink,
 
   // the response in progress
   http::ClientFraming framing_ = http::ClientFraming::none;
-  std::uint64_t accepted_at_arm_ = 0;  // of the stream, when the write deadline was armed
+  struct WriteDeadline final : DeadlineNode {
+    explicit WriteDeadline(Session& of) : session(of) {}
+    void on_deadline() override { session.write_deadline(); }
+    Session& session;
+  } write_deadline_{*this};
+  std::int64_t progress_at_arm_ = 0;  // of the stream
   std::size_t lingered_bytes_ = 0;
 };
 

@@ -65,6 +65,9 @@ class Upstream {
   void eject(int error);
   bool ejected(TimePoint now) const { return now < ejected_until_; }
 
+  // Asks the kernel, by a connect that is dropped at once. A full backlog is somebody.
+  bool is_listening() const;
+
   // A connection for one exchange, from the pool or new; in_flight counts it. error: EAGAIN means busy (a full backlog,
   // or no descriptor left), anything else that nobody listens there.
   struct Acquired {

@@ -21,8 +21,11 @@ class ProxyLinkListener {
   virtual void on_proxy_connect_failed(std::uint64_t upstream, int error) = 0;
   virtual void on_proxy_drained(std::uint64_t upstream) = 0;
   virtual void on_proxy_quiet() = 0;
-  // It is of no use any more and should be killed; told once per proxy.
-  virtual void on_proxy_lost(std::uint64_t epoch, const char* why) = 0;
+  // It is of no use any more and should be killed; told once per proxy. A closed channel is mostly the first sign of
+  // its end; but a proxy that lives on without one would never hear of a worker again, and a pair comes only with a
+  // proxy.
+  enum class Loss : std::uint8_t { closed, silent, broken };
+  virtual void on_proxy_lost(std::uint64_t epoch, Loss loss) = 0;
 
  protected:
   ~ProxyLinkListener() = default;
@@ -45,7 +48,7 @@ class ProxyLink final : uv::FdListener, uv::TimerListener {
   void on_timer(uv::Timer& timer) override;
   bool dispatch(ipc::Packet& packet);  // false: it broke the protocol
   void send_state();
-  void tell_loss(const char* why);
+  void tell_loss(ProxyLinkListener::Loss loss);
 
   uv::Loop& loop_;
   ProxyLinkListener& listener_;

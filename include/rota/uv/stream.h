@@ -44,7 +44,7 @@ class StreamListener {
 class Stream {
  public:
   enum class Kind : std::uint8_t { tcp, unix_socket };
-  static constexpr std::size_t kHighMark = 128 * 1024;  // queued bytes above which the producer must stop
+  static constexpr std::size_t kHighMark = 128 * 1024;  // queued memory above which the producer must stop
   static constexpr std::size_t kLowMark = 32 * 1024;
 
   // Takes the connected fd and starts reading. Fails only when libuv refuses the fd.
@@ -65,8 +65,15 @@ class Stream {
   int write(std::span<const iovec> parts);
   int write(std::string_view bytes);
   std::size_t queued() const { return queued_; }
-  bool congested() const { return queued_ > kHighMark; }
-  std::uint64_t accepted() const { return accepted_; }  // bytes the kernel has taken so far
+  // By memory, so that many tiny writes count for what they cost.
+  bool congested() const { return memory_ > kHighMark; }
+  std::uint64_t accepted() const {
+    return accepted_;
+  }  // bytes in writes that the kernel has taken wholly, and at once in part
+
+  // Grows while the peer takes bytes out of the kernel's hands: TCP acknowledgements, reads of a Unix peer. For
+  // comparing with an earlier value only.
+  std::int64_t progress() const;
 
   // FIN after what is queued.
   void shut_down_writing();
@@ -87,7 +94,9 @@ class Stream {
   bool failed_ = false;  // on_write_error was called
   bool shut_down_wanted_ = false;
   std::size_t queued_ = 0;
+  std::size_t memory_ = 0;  // of what is queued
   std::uint64_t accepted_ = 0;
+  std::uint64_t given_ = 0;  // accepted at once or queued, ever
   Cell<uv_stream_s> raw_;
 };
 

@@ -13,6 +13,7 @@ using namespace rota::proxy;
 
 TEST_CASE("what was never accepted was never delivered") {
   AttemptFacts facts;
+  facts.unix_socket = true;
   facts.bytes_accepted = 0;
   facts.error = ECONNREFUSED;
   CHECK(delivery_of(facts) == Delivery::never);
@@ -33,11 +34,27 @@ TEST_CASE("a reset proves that nothing was read only for one small write on a Un
   facts.one_write = false;
   CHECK(delivery_of(facts) == Delivery::possibly);
   facts.one_write = true;
+  facts.has_body = true;  // the head may have been acted upon by a worker that lives
+  CHECK(delivery_of(facts) == Delivery::possibly);
+  facts.listener_gone = true;
+  CHECK(delivery_of(facts) == Delivery::never);
   facts.unix_socket = false;
   CHECK(delivery_of(facts) == Delivery::possibly);
   facts.unix_socket = true;
   facts.error = 0;
   facts.eof = true;
+  CHECK(delivery_of(facts) == Delivery::possibly);
+}
+
+TEST_CASE("on TCP only a refused connect is certain") {
+  AttemptFacts facts;
+  facts.error = ECONNREFUSED;
+  facts.connecting = true;
+  CHECK(delivery_of(facts) == Delivery::never);
+  facts.error = ECONNRESET;  // part of a queued write may have left
+  CHECK(delivery_of(facts) == Delivery::possibly);
+  facts.error = EPIPE;
+  facts.connecting = false;
   CHECK(delivery_of(facts) == Delivery::possibly);
 }
 
