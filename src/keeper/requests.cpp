@@ -64,8 +64,10 @@ bool Requests::bind(const ipc::Bind& request) {
   answer.name = request.name;
   answer.error = result.error;
   answer.step = result.step;
-  if (result.entry != nullptr) answer.port = result.entry->port;
-  if (result.made) roles_.give_to_proxy(*result.entry);
+  if (result.entry != nullptr) {
+    answer.port = result.entry->port;
+    if (result.made) roles_.give_to_proxy(*result.entry);
+  }
   roles_.supervisor().say(answer);
   return true;
 }

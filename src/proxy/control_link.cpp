@@ -233,7 +233,7 @@ void ControlLink::start_loops() {
 // ------------------------------------------------------------------------------------------------------
 
 void ControlLink::post(LoopEvent event) {
-  events_.post(std::move(event));
+  events_.post(event);
   wakeup_.wake();
 }
 
