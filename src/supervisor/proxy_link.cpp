@@ -54,16 +54,16 @@ void ProxyLink::send_state() {
 void ProxyLink::on_timer(uv::Timer&) {
   send_state();
   if (pings_ - answered_ >= kUnansweredMax) {
-    tell_loss("it does not answer");
+    tell_loss(ProxyLinkListener::Loss::silent);
     return;
   }
   static_cast<void>(channel_.send(ipc::ProxyPing{++pings_}));
 }
 
-void ProxyLink::tell_loss(const char* why) {
+void ProxyLink::tell_loss(ProxyLinkListener::Loss loss) {
   if (loss_told_) return;
   loss_told_ = true;
-  listener_.on_proxy_lost(epoch_, why);
+  listener_.on_proxy_lost(epoch_, loss);
 }
 
 void ProxyLink::on_readable(uv::FdWatcher&) {
@@ -73,7 +73,7 @@ void ProxyLink::on_readable(uv::FdWatcher&) {
     if (packet && dispatch(**packet)) continue;
     bool gone = !packet && packet.error().code == Errc::closed;
     disconnect();
-    if (!gone) tell_loss("it broke the protocol");
+    tell_loss(gone ? ProxyLinkListener::Loss::closed : ProxyLinkListener::Loss::broken);
     return;
   }
 }

@@ -342,8 +342,12 @@ void Role::on_proxy_drained(std::uint64_t upstream) {
 
 void Role::on_proxy_quiet() { obey(shutdown_.on_proxy_quiet(loop_.now())); }
 
-void Role::on_proxy_lost(std::uint64_t epoch, const char* why) {
-  log::error("killing the proxy: {}", why);
+void Role::on_proxy_lost(std::uint64_t epoch, Loss loss) {
+  switch (loss) {
+    case Loss::closed: log::debug("the proxy has closed its channel"); break;  // its end will be told, if it is that
+    case Loss::silent: log::error("killing the proxy: it does not answer"); break;
+    case Loss::broken: log::error("killing the proxy: it broke the protocol"); break;
+  }
   keeper_.kill_proxy(epoch);
 }
 

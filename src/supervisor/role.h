@@ -74,7 +74,7 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   void on_proxy_connect_failed(std::uint64_t upstream, int error) override;
   void on_proxy_drained(std::uint64_t upstream) override;
   void on_proxy_quiet() override;
-  void on_proxy_lost(std::uint64_t epoch, const char* why) override;
+  void on_proxy_lost(std::uint64_t epoch, Loss loss) override;
   void on_listeners_ready() override;
   void on_listeners_failed(const StartFailure& failure) override;
   void on_app_changed(App& app, bool publish_again) override;

@@ -54,6 +54,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
        SlotListener& listener);
   ~Slot();
 
+  void skip_sequences(std::uint64_t used) { sequence_ = used; }  // before anything else
   void want(const Desired& desired);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.
   void grant();
@@ -77,7 +78,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   bool idle() const { return std::holds_alternative<Stopped>(life_.state) && tails_.empty(); }
   std::optional<ipc::UpstreamState> upstream() const;
   SavedWorker saved() const { return save_worker(number_, spawn_id_, sequence_, life_); }
-  const LastLines& last_lines() const { return *last_lines_; }
+  const LastLines& last_lines() const { return last_lines_; }
   const std::string& label() const { return label_; }  // "web.0"
 
  private:
@@ -109,10 +110,9 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   Desired desired_{false, true, {}, {}};
   Lifecycle life_;
   std::uint64_t spawn_id_ = 0;
-  std::uint64_t sequence_ = 0;  // of its socket path
-  bool proxy_doubts_ = false;   // a proxy could not connect; the next good check is told to it
-  // Of the newest worker; one of before may still be writing to its own.
-  std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
+  std::uint64_t sequence_ = 0;
+  bool proxy_doubts_ = false;  // a proxy could not connect; the next good check is told to it
+  LastLines last_lines_;
   std::unique_ptr<WorkerOutput> output_;
   std::vector<Tail> tails_;
   Checker checker_;

@@ -88,6 +88,18 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   void proxy_says(const M& message) {
     REQUIRE(proxy_.send(message));
   }
+  // The proxy goes on without its channel.
+  void close_proxy_channel() {
+    proxy_watcher_.reset();
+    proxy_.close();
+  }
+  void restart_proxy() {
+    close_proxy_channel();
+    REQUIRE(channel_.send(ipc::ProxyExited{1, SIGKILL, 0}));
+    proxy_epoch_++;
+    versions.clear();
+    start_proxy();
+  }
   // The newest worker of a slot that the proxy knows, as the proxy sees it.
   std::optional<ipc::UpstreamState> upstream(std::uint32_t slot) const {
     if (state.apps.empty()) return {};
@@ -118,6 +130,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   std::vector<ipc::Signal> signals;
   std::vector<std::uint64_t> acknowledged;
   std::vector<std::string> notified;
+  std::vector<std::uint64_t> killed_proxies;
   std::optional<supervisor::SavedState> saved;
   std::string saved_bytes;
   ipc::ProxyState first_state;
@@ -196,6 +209,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       case acknowledge_exit: acknowledged.push_back(get<ipc::AcknowledgeExit>(packet).id); break;
       case notify: notified.emplace_back(get<ipc::Notify>(packet).text); break;
       case proxy_recipe: start_proxy(); break;
+      case kill_proxy: killed_proxies.push_back(get<ipc::KillProxy>(packet).epoch); break;
       case proxy_state: break;
       case shutdown: exit_code = get<ipc::ShutDown>(packet).exit_code; break;
       default: FAIL("unexpected message " << packet.type());
@@ -274,7 +288,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     proxy_watcher_->start();
     REQUIRE(proxy_.send(ipc::ProxyHello{}));
     std::array<int, 1> fds = {pair->second.get()};
-    REQUIRE(channel_.send(ipc::ProxyStarted{77, 1}, fds));
+    REQUIRE(channel_.send(ipc::ProxyStarted{1, proxy_epoch_}, fds));
   }
 
   uv::Loop& loop_;
@@ -282,6 +296,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   ipc::Channel channel_;
   uv::FdWatcher watcher_;
   uv::Timer look_;
+  std::uint64_t proxy_epoch_ = 77;
   ipc::Channel proxy_;
   std::unique_ptr<uv::FdWatcher> proxy_watcher_;
   std::function<bool()> wanted_;

@@ -308,3 +308,18 @@ TEST_CASE("the next supervisor goes on with the same workers, stops strangers an
   second.until([&] { return keeper.ready() == 3 && keeper.upstream(0)->id != adopted; });
   REQUIRE(keeper.upstream(0)->address == "web/0-2.sock");
 }
+
+TEST_CASE("a proxy whose channel is lost is killed, so that the next one hears of workers again") {
+  ScratchDir dir;
+  Rig rig(sample(dir, 1));
+  rig.start();
+  FakeKeeper& keeper = *rig.keeper;
+  rig.until([&] { return keeper.ready() == 1; });
+  keeper.close_proxy_channel();
+  rig.until([&] { return !keeper.killed_proxies.empty(); });
+  REQUIRE(keeper.killed_proxies == std::vector<std::uint64_t>{77});
+  keeper.state = {};
+  keeper.restart_proxy();
+  rig.until([&] { return keeper.ready() == 1; });
+  REQUIRE(keeper.killed_proxies.size() == 1);
+}
