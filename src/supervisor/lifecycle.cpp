@@ -182,12 +182,12 @@ void Step::on(const Deadline&) {
 
 void Step::on(const Adopted& event) {
   if (in<Stopped>() == nullptr) return;
-  if (event.in_rotation) {
-    life_.state = Ready{event.process, 0, false};
-    actions_.check_now = true;
-  } else {
-    life_.state = Starting{event.process, std::max(now_, event.process.started + policy_.start_timeout), {}};
+  life_.state = event.state;
+  if (auto* starting = in<Starting>()) {
+    // It may have become ready while nobody looked.
+    starting->ready_by = std::max(starting->process.started + policy_.start_timeout, now_ + kAdoptedStartMin);
   }
+  actions_.check_now = in<Ready>() != nullptr || in<Unhealthy>() != nullptr;
 }
 
 void Step::on(const Vanished&) {

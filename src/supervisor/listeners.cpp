@@ -142,8 +142,9 @@ StartFailure explain_bind(const Listener& listener, int error, const std::string
 
 void Listeners::found(const ipc::Shelved& shelved) { held_.push_back({std::string(shelved.name), shelved.port}); }
 
-void Listeners::start(std::vector<Listener> planned, std::uint32_t threads) {
+void Listeners::start(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing) {
   threads_ = threads;
+  bind_missing_ = bind_missing;
   all_ = std::move(planned);
   waiting_ = all_.size();
   std::vector<std::string> wanted;
@@ -153,13 +154,14 @@ void Listeners::start(std::vector<Listener> planned, std::uint32_t threads) {
   }
   for (Listener& one : all_) {
     auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.name == one.name; });
-    if (held == held_.end()) {
+    if (held == held_.end() && bind_missing) {
       bind(one);
       continue;
     }
+    waiting_--;
+    if (held == held_.end()) continue;
     one.bound = true;
     if (held->port != 0) one.port = held->port;
-    waiting_--;
   }
   if (waiting_ == 0) {
     waiting_ = 1;
@@ -202,7 +204,7 @@ void Listeners::finish_one() {
   for (const Listener& one : all_) {
     bool served =
         std::any_of(all_.begin(), all_.end(), [&](const Listener& l) { return l.bound && l.address == one.address; });
-    if (!served && !failure_) failure_ = explain_bind(one, EADDRNOTAVAIL, "bind");
+    if (!served && bind_missing_ && !failure_) failure_ = explain_bind(one, EADDRNOTAVAIL, "bind");
   }
   if (failure_) {
     listener_.on_listeners_failed(*failure_);

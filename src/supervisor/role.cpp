@@ -75,6 +75,7 @@ void Role::start_workers() {
 }
 
 void Role::judge_boot() {
+  if (shutdown_.begun()) return;
   bool failed = false;
   for (auto& app : apps_) {
     auto verdict = app->take_boot_verdict();
@@ -87,10 +88,10 @@ void Role::judge_boot() {
   }
   bool all_over = std::all_of(apps_.begin(), apps_.end(), [](auto& app) { return app->boot_over(); });
   bool any_ready = std::any_of(apps_.begin(), apps_.end(), [](auto& app) { return app->ready_count() > 0; });
-  if (failed && all_over && !any_ready && config_.boot == config::Boot::fail && !shutdown_.begun()) {
+  if (failed && all_over && !any_ready && config_.boot == config::Boot::fail) {
     log::error("giving up: no app became ready");
     obey(shutdown_.on_quit(ExitCode::no_app_ready, loop_.now()));
-  } else if (all_over && !ready_told_ && !shutdown_.begun()) {
+  } else if (all_over && !ready_told_) {
     ready_told_ = true;
     keeper_.notify("READY=1");
   }
@@ -99,6 +100,7 @@ void Role::judge_boot() {
 void Role::save() {
   SavedState state;
   state.next_id = next_id_;
+  state.shutdown = save_shutdown(shutdown_.progress());
   for (const auto& app : apps_) state.apps.push_back(app->saved());
   std::string bytes = encode_state(state);
   if (bytes == saved_) return;
@@ -157,6 +159,7 @@ void Role::tell_status() {
 // The end of everything -----------------------------------------------------------------------------------------------
 
 void Role::obey(const ShutdownOrders& orders) {
+  if (stage_ == Stage::running) save();  // first: what follows must not be begun anew by a later supervisor
   if (orders.announce) {
     log::info("stopping");
     keeper_.notify("STOPPING=1");
@@ -280,10 +283,9 @@ void Role::on_list_end() {
 }
 
 void Role::on_signalled(const ipc::Signalled& message) {
-  bool ends = message.number == SIGTERM || message.number == SIGINT || message.number == SIGQUIT;
   if (stage_ != Stage::running) {
     // Nothing of ours runs yet: no ceremony.
-    if (ends && stage_ == Stage::preparing && !earlier_) {
+    if (ends(message.number) && stage_ == Stage::preparing && !earlier_) {
       end(ExitCode::clean);
     } else {
       early_signals_.push_back(message);

@@ -1,6 +1,8 @@
 // The supervisor's composition root; see supervisor.h. Private to the module.
 #pragma once
 
+#include <signal.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +22,8 @@
 
 namespace rota::supervisor {
 
+inline bool ends(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT; }
+
 class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppListener, uv::Deferred, uv::TimerListener {
  public:
   Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel);
@@ -37,7 +41,7 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   Failure prepare_apps();
   void adopt_found();
   void adopt_one(FoundProcess& process);
-  void start_proxy();
+  bool stop_pending() const;
   void fail(const StartFailure& failure);
 
   // role.cpp

@@ -72,22 +72,47 @@ SavedWorker save_worker(std::uint32_t slot, std::uint64_t spawn_id, std::uint64_
   worker.failures = life.failures;
   worker.restarts = life.restarts;
   worker.trouble = life.trouble;
+  worker.phase = static_cast<SavedPhase>(life.state.index());
+  // One that is due only waits for its permit, and asks for it anew.
+  if (auto deadline = deadline_of(life)) worker.deadline_ns = to_ns(*deadline);
+  if (const auto* stopping = std::get_if<Stopping>(&life.state)) worker.reason = stopping->reason;
+  if (const auto* killing = std::get_if<Killing>(&life.state)) worker.reason = killing->reason;
   const Process* process = process_of(life);
   if (process == nullptr) return worker;
   worker.spawn_id = spawn_id;
-  worker.in_rotation = phase_of(life) == ipc::UpstreamPhase::ready;
   worker.started_ns = to_ns(process->started);
   worker.was_ready = process->ready_at.has_value();
   if (process->ready_at) worker.ready_ns = to_ns(*process->ready_at);
   return worker;
 }
 
-Process restore_process(const SavedWorker& worker, int pid) {
+State restore_state(const SavedWorker& worker, int pid, TimePoint now) {
   Process process;
   process.pid = pid;
   process.started = from_ns(worker.started_ns);
   if (worker.was_ready) process.ready_at = from_ns(worker.ready_ns);
-  return process;
+  TimePoint deadline = from_ns(worker.deadline_ns);
+  switch (worker.phase) {
+    case SavedPhase::stopped:
+    case SavedPhase::count_: break;
+    case SavedPhase::backoff: return Backoff{deadline, deadline <= now};
+    case SavedPhase::starting: return Starting{process, deadline, {}};
+    case SavedPhase::ready: return Ready{process, 0, false};
+    case SavedPhase::unhealthy: return Unhealthy{process, 0};
+    case SavedPhase::draining: return Draining{process, deadline};
+    case SavedPhase::stopping: return Stopping{process, deadline, worker.reason};
+    case SavedPhase::killing: return Killing{process, now, now, worker.reason};  // once more cannot hurt
+  }
+  return Stopped{};
+}
+
+SavedShutdown save_shutdown(const ShutdownPlan::Progress& progress) {
+  if (progress.stage == ShutdownPlan::Stage::serving) return {};
+  return {progress.stage, to_ns(progress.begun_at), static_cast<std::int32_t>(progress.code), progress.terms};
+}
+
+ShutdownPlan::Progress restore_shutdown(const SavedShutdown& saved) {
+  return {saved.stage, from_ns(saved.begun_ns), static_cast<ExitCode>(saved.code), saved.terms};
 }
 
 }  // namespace rota::supervisor

@@ -22,9 +22,31 @@ std::optional<TimePoint> ShutdownPlan::deadline() const {
     case Stage::quieting: return stage_end_;
     case Stage::serving:
     case Stage::stopping:
-    case Stage::ended: return {};
+    case Stage::ended:
+    case Stage::count_: return {};
   }
   return {};
+}
+
+ShutdownOrders ShutdownPlan::resume(const Progress& progress, TimePoint now) {
+  begun_at_ = progress.begun_at;
+  code_ = progress.code;
+  terms_ = progress.terms;
+  ShutdownOrders orders;
+  switch (progress.stage) {
+    case Stage::serving:
+    case Stage::count_: break;
+    case Stage::delaying:
+    case Stage::closing:
+    case Stage::quieting: return begin_draining(now);
+    case Stage::stopping:
+    case Stage::ended:
+      orders = stop_workers(terms_ < 2, std::max(now, kill_end()));
+      orders.drain_proxy = true;
+      orders.close_listeners = true;
+      break;
+  }
+  return orders;
 }
 
 ShutdownOrders ShutdownPlan::on_term(TimePoint now) {
@@ -89,7 +111,8 @@ ShutdownOrders ShutdownPlan::on_deadline(TimePoint now) {
     case Stage::quieting: return stop_workers(false, kill_end());
     case Stage::serving:
     case Stage::stopping:
-    case Stage::ended: break;
+    case Stage::ended:
+    case Stage::count_: break;
   }
   return {};
 }

@@ -57,11 +57,15 @@ void Slot::adopt(const SavedWorker& saved, std::optional<Found> found) {
   life_.failures = saved.failures;
   life_.restarts = saved.restarts;
   life_.trouble = saved.trouble;
-  if (saved.spawn_id == 0) return;
+  Adopted adopted{restore_state(saved, found ? found->pid : 0, surface_.loop.now())};
+  if (saved.spawn_id == 0) {  // perhaps in the middle of a delay
+    apply(adopted);
+    return;
+  }
   spawn_id_ = saved.spawn_id;
   aim_checker();
   if (found) attach_output(std::move(found->output));
-  apply(Adopted{restore_process(saved, found ? found->pid : 0), saved.in_rotation});
+  apply(adopted);
   if (!found) apply(Vanished{});
 }
 

@@ -77,7 +77,7 @@ Failure Role::prepare() {
   if (Failure failure = prepare_access_log()) return failure;
   PlannedListeners planned = plan_listeners(config_.listen);
   if (planned.failure) return planned.failure;
-  listeners_.start(std::move(planned.listeners), config_.threads);
+  listeners_.start(std::move(planned.listeners), config_.threads, !stop_pending());
   return {};
 }
 
@@ -155,12 +155,28 @@ void Role::on_listeners_ready() {
   adopt_found();
   stage_ = Stage::running;
   version_ = epoch_ << 32U;  // above whatever an earlier supervisor has published
-  for (auto& app : apps_) app->start();
+  ShutdownOrders orders;
+  if (earlier_) orders = shutdown_.resume(restore_shutdown(earlier_->shutdown), loop_.now());
+  terms_told_ = shutdown_.progress().terms;
+  draining_ = orders.drain_proxy;
+  if (orders.workers) {
+    for (auto& app : apps_) app->stop(*orders.workers);
+  } else {
+    for (auto& app : apps_) app->start();
+  }
   save();
   publish();
   keeper_.proxy_recipe(proxy_spec(config_.runtime_dir, proxy_user_, environ));
   changed();
+  if (shutdown_.begun()) obey(orders);
   for (const ipc::Signalled& signal : std::exchange(early_signals_, {})) on_signalled(signal);
+}
+
+// An end that an earlier supervisor has begun, or was asked for while there was none.
+bool Role::stop_pending() const {
+  if (!earlier_) return false;
+  if (earlier_->shutdown.stage != ShutdownPlan::Stage::serving) return true;
+  return std::any_of(early_signals_.begin(), early_signals_.end(), [](const auto& s) { return ends(s.number); });
 }
 
 void Role::on_listeners_failed(const StartFailure& failure) { fail(failure); }

@@ -18,6 +18,7 @@
 namespace rota::supervisor {
 
 inline constexpr Duration kSendPatience{5s};
+inline constexpr std::size_t kNotifyMax = 1000;  // bytes; a longer text is cut
 
 using Fds = std::vector<UniqueFd>;
 

@@ -26,6 +26,7 @@ namespace rota::supervisor {
 inline constexpr Duration kProvenAfter{10s};         // a worker that was READY so long is replaced without delay
 inline constexpr std::uint32_t kCrashLoopAfter = 5;  // short lives in a row
 inline constexpr double kDelayJitter = 0.2;          // either way
+inline constexpr Duration kAdoptedStartMin{5s};      // for an adopted worker to become ready: its checks come first
 inline constexpr Duration kStuckNoteEvery{10s};      // in Killing: say again that it is still there
 
 // What an app's configuration says about the lives of its workers.
@@ -140,10 +141,9 @@ struct CheckFailed {
 struct ConnectFailed {};  // a proxy could not connect
 struct Drained {};        // nothing in flight, no pooled connection
 struct Deadline {};       // deadline() has passed
-// A worker that a supervisor before this one started. Only in Stopped.
+// What a supervisor before this one left of the slot: its state goes on where it was. Only in Stopped.
 struct Adopted {
-  Process process;
-  bool in_rotation = false;  // it was; its health is unknown until the first check
+  State state;
 };
 // The process of this slot was never started or is gone without a record. Not held against it.
 struct Vanished {};

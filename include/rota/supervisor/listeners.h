@@ -48,7 +48,8 @@ class Listeners {
 
   // What the keeper holds already, before start().
   void found(const ipc::Shelved& shelved);
-  void start(std::vector<Listener> planned, std::uint32_t threads);
+  // bind_missing: false when the end has begun; what was closed for it stays closed.
+  void start(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing);
   void on_bound(const ipc::Bound& bound);
   void close_all();
   std::vector<ipc::ListenerState> states() const;
@@ -68,6 +69,7 @@ class Listeners {
   std::vector<Listener> all_;
   std::size_t waiting_ = 0;
   std::uint32_t threads_ = 1;
+  bool bind_missing_ = true;
   Failure failure_;
 };
 

@@ -11,16 +11,33 @@
 
 #include "rota/config/config.h"
 #include "rota/supervisor/lifecycle.h"
+#include "rota/supervisor/shutdown.h"
 
 namespace rota::supervisor {
 
-inline constexpr std::uint32_t kSavedStateVersion = 1;  // first in the bulk; another one is not read at all
+inline constexpr std::uint32_t kSavedStateVersion = 2;  // first in the bulk; another one is not read at all
+
+// Which state a slot was in; in the order of State's alternatives.
+enum class SavedPhase : std::uint8_t {
+  stopped,
+  backoff,
+  starting,
+  ready,
+  unhealthy,
+  draining,
+  stopping,
+  killing,
+  count_,
+};
+static_assert(std::variant_size_v<State> == static_cast<std::size_t>(SavedPhase::count_));
 
 struct SavedWorker {
   std::uint32_t slot = 0;
   std::uint64_t spawn_id = 0;  // 0: no process
   std::uint64_t sequence = 0;  // the last one used in a socket path of this slot
-  bool in_rotation = false;
+  SavedPhase phase = SavedPhase::stopped;
+  StopReason reason = StopReason::not_wanted;  // of stopping and killing
+  std::int64_t deadline_ns = 0;                // when the phase ends by itself: delay, drain, grace; 0: it does not
   bool was_ready = false;
   std::int64_t started_ns = 0;  // CLOCK_MONOTONIC, which outlives the process
   std::int64_t ready_ns = 0;
@@ -32,7 +49,9 @@ struct SavedWorker {
     a(s.slot);
     a(s.spawn_id);
     a(s.sequence);
-    a(s.in_rotation);
+    a(s.phase);
+    a(s.reason);
+    a(s.deadline_ns);
     a(s.was_ready);
     a(s.started_ns);
     a(s.ready_ns);
@@ -69,14 +88,30 @@ struct SavedApp {
 
   std::uint64_t server_id(std::string_view address) const;  // 0: not known
 };
+// An end that has begun goes on: its time is not given twice, nor its first signal.
+struct SavedShutdown {
+  ShutdownPlan::Stage stage = ShutdownPlan::Stage::serving;
+  std::int64_t begun_ns = 0;
+  std::int32_t code = 0;
+  std::uint32_t terms = 0;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.stage);
+    a(s.begun_ns);
+    a(s.code);
+    a(s.terms);
+  }
+};
 struct SavedState {
   std::uint32_t version = kSavedStateVersion;
   std::uint64_t next_id = 1;  // of spawns and servers: never used before
+  SavedShutdown shutdown;
   std::vector<SavedApp> apps;
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.version);
     a(s.next_id);
+    a(s.shutdown);
     a(s.apps);
   }
 
@@ -91,7 +126,9 @@ std::optional<SavedState> decode_state(std::string_view bytes);
 std::uint64_t config_hash(const config::App& app);
 
 SavedWorker save_worker(std::uint32_t slot, std::uint64_t spawn_id, std::uint64_t sequence, const Lifecycle& life);
-// The process as Adopted wants it.
-Process restore_process(const SavedWorker& worker, int pid);
+// What Adopted wants.
+State restore_state(const SavedWorker& worker, int pid, TimePoint now);
+SavedShutdown save_shutdown(const ShutdownPlan::Progress& progress);
+ShutdownPlan::Progress restore_shutdown(const SavedShutdown& saved);
 
 }  // namespace rota::supervisor

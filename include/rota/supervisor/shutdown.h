@@ -27,10 +27,21 @@ struct ShutdownOrders {
 
 class ShutdownPlan {
  public:
-  enum class Stage : std::uint8_t { serving, delaying, closing, quieting, stopping, ended };
+  enum class Stage : std::uint8_t { serving, delaying, closing, quieting, stopping, ended, count_ };
+  // What a later supervisor needs to go on.
+  struct Progress {
+    Stage stage = Stage::serving;
+    TimePoint begun_at{};
+    ExitCode code = ExitCode::clean;
+    std::uint32_t terms = 0;
+  };
 
   // longest_grace: of all apps; so much of the time is left to the workers.
   ShutdownPlan(const config::Shutdown& rules, Duration longest_grace) : rules_(rules), grace_(longest_grace) {}
+
+  // Before anything else: what an earlier supervisor had begun goes on in the time that was left.
+  ShutdownOrders resume(const Progress& progress, TimePoint now);
+  Progress progress() const { return {stage_, begun_at_, code_, terms_}; }
 
   ShutdownOrders on_term(TimePoint now);  // TERM, INT: the second one skips the drain, the third one kills
   ShutdownOrders on_quit(ExitCode code, TimePoint now);  // QUIT, and an end that is our own decision

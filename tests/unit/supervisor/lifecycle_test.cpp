@@ -340,18 +340,49 @@ TEST_CASE("an adopted worker keeps its place and is checked") {
   Rig rig;
   Process process{55, rig.clock.now() - 30s, rig.clock.now() - 29s, ""};
   SECTION("in rotation") {
-    REQUIRE(rig.on(Adopted{process, true}).check_now);
+    REQUIRE(rig.on(Adopted{Ready{process}}).check_now);
     REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::ready);
     rig.on(Exited{SIGKILL});
     REQUIRE(waits_for_permit(rig.life));
   }
   SECTION("still starting: its time goes on from its own start") {
     process.ready_at.reset();
-    rig.on(Adopted{process, false});
+    rig.on(Adopted{Starting{process, {}, {}}});
     REQUIRE(deadline_of(rig.life) == rig.clock.now() + 30s);
   }
+  SECTION("still starting and late: it is looked at before it is judged") {
+    process.ready_at.reset();
+    process.started = rig.clock.now() - 2h;
+    rig.on(Adopted{Starting{process, {}, {}}});
+    REQUIRE(deadline_of(rig.life) == rig.clock.now() + kAdoptedStartMin);
+    REQUIRE(rig.on(CheckPassed{}).kills.empty());
+    REQUIRE(rig.is<Ready>());
+  }
+  SECTION("unhealthy: it stays out of rotation until a check passes") {
+    REQUIRE(rig.on(Adopted{Unhealthy{process}}).check_now);
+    REQUIRE(phase_of(rig.life) == ipc::UpstreamPhase::waiting);
+    REQUIRE_FALSE(deadline_of(rig.life));
+    rig.on(CheckPassed{});
+    REQUIRE(rig.is<Ready>());
+  }
+  SECTION("stopping: no second signal, its own deadline, and its exit was asked for") {
+    TimePoint kill_at = rig.clock.now() + 3s;
+    REQUIRE(rig.on(Adopted{Stopping{process, kill_at}}).kills.empty());
+    REQUIRE(deadline_of(rig.life) == kill_at);
+    rig.around.desired.run = false;
+    REQUIRE(rig.on(WantedChanged{}).kills.empty());
+    rig.on(Exited{0});
+    REQUIRE(rig.is<Stopped>());
+    REQUIRE(rig.life.restarts == 0);
+  }
+  SECTION("a delay goes on") {
+    rig.on(Adopted{Backoff{rig.clock.now() + 2s, false}});
+    rig.on(WantedChanged{});
+    REQUIRE(deadline_of(rig.life) == rig.clock.now() + 2s);
+    REQUIRE_FALSE(waits_for_permit(rig.life));
+  }
   SECTION("vanished without a record: started again without blame") {
-    rig.on(Adopted{process, true});
+    rig.on(Adopted{Ready{process}});
     REQUIRE(rig.on(Vanished{}).process_gone);
     REQUIRE(waits_for_permit(rig.life));
     REQUIRE(rig.life.failures == 0);

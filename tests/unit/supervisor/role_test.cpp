@@ -323,3 +323,40 @@ TEST_CASE("a proxy whose channel is lost is killed, so that the next one hears o
   rig.until([&] { return keeper.ready() == 1; });
   REQUIRE(keeper.killed_proxies.size() == 1);
 }
+
+TEST_CASE("a supervisor that comes in the middle of a stop ends it: no second signal, no new worker, nothing bound") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  Rig first(sample(dir, 2));
+  FakeKeeper& before = *first.keeper;
+  before.die_on_term = false;
+  first.start();
+  first.until([&] { return before.ready() == 2; });
+  std::uint64_t early = before.spawned.at(0);
+  std::uint64_t late = before.spawned.at(1);
+  before.signal(SIGTERM, 1);
+  first.until([&] { return before.state.phase == ipc::ProxyPhase::draining; });
+  before.proxy_says(ipc::Quiet{});
+  for (std::uint64_t id : before.spawned) before.proxy_says(ipc::Drained{id});
+  first.until([&] { return before.signals.size() == 2; });
+  before.exit(early, 0);
+  first.until([&] { return before.acknowledged.size() == 1; });
+  first.role.reset();
+
+  Rig second(sample(dir, 2), 2);
+  FakeKeeper& after = *second.keeper;
+  after.workers[late] = std::move(before.workers.at(late));
+  after.earlier_processes = {late};
+  after.earlier_state = before.saved_bytes;
+  after.shelf = before.shelf;
+  after.bind_error = EADDRINUSE;  // as another daemon's might be by now
+  second.start();
+  after.signal(SIGTERM, 1);  // told to every supervisor
+  second.until([&] { return after.state.phase == ipc::ProxyPhase::draining; });
+  REQUIRE_FALSE(any_listener(after));
+  after.exit(late, 0);
+  second.until([&] { return after.exit_code.has_value(); });
+  REQUIRE(*after.exit_code == 0);
+  REQUIRE(after.signals.empty());
+  REQUIRE(after.spawned.empty());
+}

@@ -91,3 +91,36 @@ TEST_CASE("a short timeout is kept whatever the grace is") {
   auto orders = plan.on_proxy_quiet(begun + 1s);
   REQUIRE(*orders.workers->kill_by < begun + 2s);
 }
+
+TEST_CASE("an end that has begun goes on in the next supervisor, in the time that was left") {
+  FakeClock clock;
+  ShutdownPlan plan({0s, 25s}, 10s);
+  TimePoint begun = clock.now();
+  plan.on_term(begun);
+  SECTION("while clients are served") {
+    clock.advance(10s);
+    ShutdownPlan next({0s, 25s}, 10s);
+    auto orders = next.resume(plan.progress(), clock.now());
+    REQUIRE(orders.drain_proxy);
+    REQUIRE_FALSE(orders.announce);
+    REQUIRE_FALSE(orders.workers);
+    next.on_proxy_draining(clock.now());
+    REQUIRE(*next.deadline() == begun + 25s - 1s - 10s);
+  }
+  SECTION("while workers stop") {
+    plan.on_proxy_quiet(begun);
+    clock.advance(3s);
+    ShutdownPlan next({0s, 25s}, 10s);
+    auto orders = next.resume(plan.progress(), clock.now());
+    REQUIRE(orders.workers);
+    REQUIRE(orders.close_listeners);
+    REQUIRE(*orders.workers->kill_by == begun + 24s);
+    REQUIRE(next.on_all_stopped().end);
+  }
+  SECTION("nothing had begun") {
+    ShutdownPlan next({0s, 25s}, 10s);
+    REQUIRE_FALSE(next.resume({}, clock.now()).workers);
+    REQUIRE_FALSE(next.begun());
+    REQUIRE(next.on_term(clock.now()).announce);
+  }
+}

@@ -101,6 +101,7 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   life.trouble = "signal 9 (KILL)";
   SavedState state;
   state.next_id = 77;
+  state.shutdown = {ShutdownPlan::Stage::stopping, 17, 69, 1};
   state.apps.push_back({"web", 1234, 1, true, {save_worker(3, 55, 8, life)}, {{"10.0.0.7:80", 12}}});
   std::string bytes = encode_state(state);
 
@@ -115,9 +116,12 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   REQUIRE(app->server_id("10.0.0.7:81") == 0);
   REQUIRE(worker.spawn_id == 55);
   REQUIRE(worker.sequence == 8);
-  REQUIRE(worker.in_rotation);
+  REQUIRE(back->shutdown.stage == ShutdownPlan::Stage::stopping);
+  REQUIRE(restore_shutdown(back->shutdown).code == ExitCode::no_app_ready);
   REQUIRE(worker.restarts == 9);
-  Process process = restore_process(worker, 42);
+  State restored = restore_state(worker, 42, now);
+  const Process& process = std::get<Ready>(restored).process;
+  REQUIRE(process.pid == 42);
   REQUIRE(process.started == now - 20s);
   REQUIRE(process.ready_at == now - 19s);
 
@@ -125,6 +129,32 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   REQUIRE_FALSE(decode_state(bytes + "x"));
   bytes[0]++;
   REQUIRE_FALSE(decode_state(bytes));
+}
+
+TEST_CASE("every phase of a slot comes back as it was, with its deadline") {
+  TimePoint now = TimePoint(std::chrono::seconds(1000));
+  Process process{42, now - 20s, now - 19s, ""};
+  std::vector<State> states = {Stopped{},
+                               Backoff{now + 4s, false},
+                               Starting{process, now + 4s, {}},
+                               Ready{process},
+                               Unhealthy{process},
+                               Draining{process, now + 4s},
+                               Stopping{process, now + 4s, StopReason::start_timeout},
+                               Killing{process, now, now + 4s, StopReason::start_timeout}};
+  for (const State& state : states) {
+    Lifecycle life;
+    life.state = state;
+    State back = restore_state(save_worker(0, 5, 1, life), 42, now);
+    INFO(name_of(state));
+    REQUIRE(back.index() == state.index());
+    Lifecycle restored;
+    restored.state = back;
+    bool killing = std::holds_alternative<Killing>(state);  // once more at once
+    REQUIRE(deadline_of(restored) == (killing ? now : deadline_of(life)));
+    REQUIRE((process_of(restored) != nullptr) == (process_of(life) != nullptr));
+    if (const auto* stopping = std::get_if<Stopping>(&back)) REQUIRE(stopping->reason == StopReason::start_timeout);
+  }
 }
 
 TEST_CASE("a change that needs new workers changes the hash, another does not") {
