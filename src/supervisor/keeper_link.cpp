@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 
 #include "rota/base/check.h"
@@ -87,7 +88,12 @@ void KeeperLink::save_proxy_state(int bulk) {
   send(ipc::ProxyStateSaved{}, fds);
 }
 void KeeperLink::kill_proxy(std::uint64_t epoch) { send(ipc::KillProxy{epoch}); }
-void KeeperLink::notify(std::string_view text) { send(ipc::Notify{text}); }
+// A line for people, whatever its length: the end of it is not worth a message that does not fit.
+void KeeperLink::notify(std::string_view text) {
+  std::size_t end = std::min(text.size(), kNotifyMax);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) end--;  // UTF-8
+  send(ipc::Notify{text.substr(0, end)});
+}
 void KeeperLink::shut_down(ExitCode code) { send(ipc::ShutDown{static_cast<std::int32_t>(code)}); }
 
 void KeeperLink::on_readable(uv::FdWatcher&) {

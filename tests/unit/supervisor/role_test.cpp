@@ -360,3 +360,18 @@ TEST_CASE("a supervisor that comes in the middle of a stop ends it: no second si
   REQUIRE(after.signals.empty());
   REQUIRE(after.spawned.empty());
 }
+
+TEST_CASE("a status too long for a message is cut, not fatal") {
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 1);
+  config::Address address;
+  address.kind = config::Address::Kind::unix_path;
+  for (int i = 0; i < 60; i++) {
+    address.path = "/run/" + std::to_string(i) + std::string(90, 'x') + ".sock";
+    loaded.config.listen.push_back(address);
+  }
+  Rig rig(std::move(loaded));
+  rig.start();
+  rig.until([&] { return !rig.keeper->notified.empty(); });
+  for (const std::string& text : rig.keeper->notified) REQUIRE(text.size() <= kNotifyMax);
+}
