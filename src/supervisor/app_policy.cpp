@@ -17,8 +17,15 @@ std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel)
   std::vector<std::size_t> picked;
   auto busy =
       static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [](auto* l) { return is_starting(*l); }));
-  for (std::size_t i = 0; i < lives.size() && busy + picked.size() < parallel; i++) {
-    if (waits_for_permit(*lives[i])) picked.push_back(i);
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < lives.size(); i++) {
+    if (waits_for_permit(*lives[i])) waiting.push_back(i);
+  }
+  std::stable_sort(waiting.begin(), waiting.end(),
+                   [&](std::size_t a, std::size_t b) { return lives[a]->failures < lives[b]->failures; });
+  for (std::size_t i : waiting) {
+    std::size_t left = parallel - std::min<std::size_t>(busy + picked.size(), parallel);
+    if (left > (lives[i]->failures > 0 ? 1U : 0U)) picked.push_back(i);
   }
   return picked;
 }

@@ -16,7 +16,8 @@ using Lives = std::vector<const Lifecycle*>;  // by slot
 inline constexpr std::uint32_t kStartParallelMin = 2;
 std::uint32_t start_parallel(std::uint32_t cpus);
 
-// The slots that may start their worker now, in slot order.
+// The slots that may start their worker now: those whose workers have lived longest first. The last permit is never
+// for a slot that has failed before, so that starts that hang do not hold up the replacement of a good worker.
 std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel);
 
 // True when taking slot `which` out of rotation leaves a worker that is in rotation and passes its checks. So the last

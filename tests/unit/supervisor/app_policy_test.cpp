@@ -38,6 +38,18 @@ TEST_CASE("at most start_parallel workers start at once, in slot order") {
   REQUIRE(start_parallel(16) == 16);
 }
 
+TEST_CASE("slots that keep failing start last and leave one permit to the others") {
+  std::vector<Lifecycle> lives = {in(Backoff{{}, true}, 7), in(Backoff{{}, true}, 2), in(Backoff{{}, true})};
+  REQUIRE(pick_starts(pointers(lives), 3) == std::vector<std::size_t>{2, 1});
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{2});
+  lives[2] = in(Ready{});
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{1});
+  lives[1] = in(Starting{}, 2);
+  REQUIRE(pick_starts(pointers(lives), 2).empty());
+  lives[2] = in(Backoff{{}, true});
+  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{2});
+}
+
 TEST_CASE("a worker is ejected only while another one passes its checks") {
   std::vector<Lifecycle> lives = {in(Ready{{}, 3, false}), in(Ready{{}, 2, false}), in(Unhealthy{}), in(Starting{})};
   REQUIRE_FALSE(may_eject(pointers(lives), 0));
