@@ -100,7 +100,8 @@ void Checker::use(const ProbeOutcome& outcome) {
   if (checks_ == Checks::readiness) {
     result = judge_readiness(rules_, outcome);
     timer_.start(outcome.kind == Kind::gone ? kReadinessEvery : kNotReadyPause);
-    bool odd = outcome.kind == Kind::answered && outcome.status >= 400 && outcome.status < 500;
+    // With strict_ready it does not take part, and the check says why.
+    bool odd = !rules_.strict_ready && outcome.kind == Kind::answered && outcome.status >= 400 && outcome.status < 500;
     if (odd && !odd_told_) {
       odd_told_ = true;
       listener_.on_odd_health_path(outcome.status);

@@ -85,7 +85,7 @@ void Step::on(const WantedChanged&) {
 
 void Step::on(const Permit&) {
   if (!waits_for_permit(life_) || !around_.desired.run) return;
-  life_.state = Starting{Process{0, now_, {}, {}}, now_ + policy_.start_timeout, {}};
+  life_.state = Starting{Process{0, now_, {}, {}}, now_ + policy_.start_timeout, {}, false};
   actions_.spawn = true;
 }
 
@@ -128,7 +128,10 @@ void Step::on(const CheckPassed&) {
 }
 
 void Step::on(const CheckFailed& event) {
-  if (auto* starting = in<Starting>()) starting->unready = event.text;
+  if (auto* starting = in<Starting>()) {
+    starting->unready = event.text;
+    starting->nobody_listens = event.failure == CheckFailure::gone;
+  }
   if (auto* unhealthy = in<Unhealthy>()) unhealthy->passed_checks = 0;
   auto* ready = in<Ready>();
   if (ready == nullptr) return;
@@ -162,7 +165,7 @@ void Step::on(const Deadline&) {
                                             starting->unready.empty() ? "" : ": ", starting->unready);
     note(log::Level::error, "{}; stopping it", starting->process.failure);
     actions_.notes.back().quote_stderr = true;
-    actions_.explain_not_listening = true;
+    actions_.explain_not_listening = starting->nobody_listens;
     send_stop(starting->process, StopReason::start_timeout);
   } else if (auto* draining = in<Draining>()) {
     note(log::Level::warning, "still has requests in flight after draining for {}; stopping it",

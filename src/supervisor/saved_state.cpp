@@ -96,7 +96,7 @@ State restore_state(const SavedWorker& worker, int pid, TimePoint now) {
     case SavedPhase::stopped:
     case SavedPhase::count_: break;
     case SavedPhase::backoff: return Backoff{deadline, deadline <= now};
-    case SavedPhase::starting: return Starting{process, deadline, {}};
+    case SavedPhase::starting: return Starting{process, deadline, {}, false};
     case SavedPhase::ready: return Ready{process, 0, false};
     case SavedPhase::unhealthy: return Unhealthy{process, 0};
     case SavedPhase::draining: return Draining{process, deadline};

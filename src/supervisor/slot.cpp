@@ -138,7 +138,8 @@ void Slot::perform(const Actions& actions) {
   for (const Note& note : actions.notes) say(note);
   if (actions.explain_not_listening) {
     const Process* process = process_of(life_);
-    std::string where = process != nullptr ? explain_listening(process->pid) : std::string();
+    std::string own = surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_));
+    std::string where = process != nullptr ? explain_listening(process->pid, own) : std::string();
     if (!where.empty()) log::error("{} {}", label_, where);
   }
   if (actions.spawn) aim_checker();

@@ -98,7 +98,7 @@ std::vector<std::string> listening_unix(std::string_view table, const std::set<s
   return found;
 }
 
-std::string explain_listening(int leader) {
+std::string explain_listening(int leader, const std::string& own_path) {
   std::vector<pid_t> group = sys::group_members(leader);
   if (group.size() > kProcessesMax) group.resize(kProcessesMax);
   std::set<std::uint64_t> inodes;
@@ -112,6 +112,7 @@ std::string explain_listening(int leader) {
   add(listening_tcp(read_table(fmt::format("/proc/{}/net/tcp", leader)), inodes));
   add(listening_tcp(read_table(fmt::format("/proc/{}/net/tcp6", leader)), inodes));
   add(listening_unix(read_table(fmt::format("/proc/{}/net/unix", leader)), inodes));
+  std::erase(found, "unix:" + own_path);  // it may have come to that just now
   if (found.empty()) return {};
   if (found.size() > kShownMax) found.resize(kShownMax);
   return fmt::format(

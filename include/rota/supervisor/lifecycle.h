@@ -77,7 +77,8 @@ struct Backoff {
 struct Starting {
   Process process;
   TimePoint ready_by{};
-  std::string unready;  // what the last check found, one clause
+  std::string unready;          // what the last check found, one clause
+  bool nobody_listens = false;  // that is what it found
 };
 struct Ready {
   Process process;

@@ -14,7 +14,7 @@ std::vector<std::string> listening_tcp(std::string_view table, const std::set<st
 // The same for /proc/PID/net/unix: "unix:/run/x.sock".
 std::vector<std::string> listening_unix(std::string_view table, const std::set<std::uint64_t>& inodes);
 
-// "listens on tcp port 3000; it must listen on ...", or empty when nothing can be seen.
-std::string explain_listening(int leader);
+// "listens on tcp port 3000; it must listen on ...", or empty when nothing can be seen. own_path: where it should.
+std::string explain_listening(int leader, const std::string& own_path);
 
 }  // namespace rota::supervisor

@@ -62,8 +62,16 @@ TEST_CASE("a process that listens on a port instead of its socket is found out")
   auto listening = sys::listen_on(*address, {});
   REQUIRE(listening.error == 0);
   auto port = sys::local_address(listening.fd.get()).port();
-  std::string text = explain_listening(::getpgrp());
+  std::string text = explain_listening(::getpgrp(), "/s");
   REQUIRE(text.find("tcp port " + std::to_string(port)) != std::string::npos);
+
+  listening.fd.reset();
+  std::string own = "/tmp/rota-own-" + std::to_string(::getpid()) + ".sock";
+  auto own_socket = sys::listen_unix(own, 0700);
+  REQUIRE(own_socket.error == 0);
+  REQUIRE(explain_listening(::getpgrp(), "/elsewhere").find(own) != std::string::npos);
+  REQUIRE(explain_listening(::getpgrp(), own).find(own) == std::string::npos);
+  ::unlink(own.c_str());
 
   std::string table =
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -134,6 +134,12 @@ TEST_CASE("checks over real sockets") {
     REQUIRE(results.passed == 1);
     REQUIRE(results.odd == 404);
   }
+  SECTION("not ready where the path must answer well, and nobody says that it takes part") {
+    answerer.answer = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
+    check(rules("/healthz", true), Checks::readiness);
+    REQUIRE(results.failed == 1);
+    REQUIRE(results.odd == 0);
+  }
   SECTION("health goes on") {
     answerer.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     results.want_passed = 5;

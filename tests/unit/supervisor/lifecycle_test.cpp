@@ -273,6 +273,13 @@ TEST_CASE("a program that cannot be executed is a short life with its reason") {
   REQUIRE(says(rig.on(Exited{exit_status(3)}), "exited: exit code 3 after 0 ms, before it was ready"));
 }
 
+TEST_CASE("where a worker listens instead is said when nobody listens where it should") {
+  Rig rig;
+  rig.start();
+  rig.on(CheckFailed{CheckFailure::gone, "nothing listens on its socket"});
+  REQUIRE(rig.expire().explain_not_listening);
+}
+
 TEST_CASE("a worker that is not ready in time is stopped and counted") {
   Rig rig;
   rig.start();
@@ -280,7 +287,7 @@ TEST_CASE("a worker that is not ready in time is stopped and counted") {
   rig.on(CheckFailed{CheckFailure::status, "GET /healthz answers 503"});
   Actions late = rig.expire();
   REQUIRE(rig.clock.now() - before == 60s);
-  REQUIRE(late.explain_not_listening);
+  REQUIRE_FALSE(late.explain_not_listening);  // it does
   REQUIRE(late.kills.size() == 1);
   REQUIRE(rig.is<Stopping>());
   rig.expire();
@@ -347,13 +354,13 @@ TEST_CASE("an adopted worker keeps its place and is checked") {
   }
   SECTION("still starting: its time goes on from its own start") {
     process.ready_at.reset();
-    rig.on(Adopted{Starting{process, {}, {}}});
+    rig.on(Adopted{Starting{process, {}, {}, false}});
     REQUIRE(deadline_of(rig.life) == rig.clock.now() + 30s);
   }
   SECTION("still starting and late: it is looked at before it is judged") {
     process.ready_at.reset();
     process.started = rig.clock.now() - 2h;
-    rig.on(Adopted{Starting{process, {}, {}}});
+    rig.on(Adopted{Starting{process, {}, {}, false}});
     REQUIRE(deadline_of(rig.life) == rig.clock.now() + kAdoptedStartMin);
     REQUIRE(rig.on(CheckPassed{}).kills.empty());
     REQUIRE(rig.is<Ready>());
