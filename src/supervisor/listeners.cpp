@@ -58,6 +58,11 @@ PlannedListeners plan_listeners(const std::vector<config::Address>& addresses) {
     one.port = address.port;
     one.v6only = v6only;
     one.optional = optional;
+    // Two names for one address ("127.0.0.1:80, localhost:80"): one socket serves both. Port 0 is a new one each time.
+    bool known = std::any_of(plan.listeners.begin(), plan.listeners.end(), [&](const Listener& other) {
+      return other.kind == one.kind && other.host == one.host && other.port == one.port && one.port != 0;
+    });
+    if (known) return;
     one.name = fmt::format("listen/{}/{}", plan.listeners.size(), text_of(one));
     one.name.resize(std::min(one.name.size(), ipc::kShelfNameMax));
     plan.listeners.push_back(std::move(one));

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 
@@ -42,6 +43,14 @@ TEST_CASE("each configured address becomes the sockets it needs") {
   auto unknown = plan_listeners({tcp("no-such-host.invalid", 80)});
   REQUIRE(unknown.failure);
   REQUIRE(unknown.failure->code == ExitCode::cannot_create);
+}
+
+TEST_CASE("an address that two names stand for is listened on once") {
+  auto plan = plan_listeners({tcp("127.0.0.1", 8080), tcp("localhost", 8080), tcp("127.0.0.1", 8081)});
+  REQUIRE_FALSE(plan.failure);
+  auto same = [](const Listener& one) { return one.host == "127.0.0.1" && one.port == 8080; };
+  REQUIRE(std::count_if(plan.listeners.begin(), plan.listeners.end(), same) == 1);
+  REQUIRE(plan.listeners.back().port == 8081);
 }
 
 TEST_CASE("every refusal to bind has its exit code and says what to do") {
