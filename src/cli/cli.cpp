@@ -81,14 +81,6 @@ std::string summary(const config::Config& config) {
 
 }  // namespace
 
-ExitCode exit_code_of(const std::vector<config::Problem>& problems) {
-  bool only_permission = !problems.empty();
-  for (const config::Problem& problem : problems) {
-    only_permission = only_permission && problem.kind == config::Problem::Kind::not_permitted;
-  }
-  return only_permission ? ExitCode::not_permitted : ExitCode::configuration;
-}
-
 int check_file(const std::string& file) {
   config::Source source;
   source.file = file;
@@ -96,7 +88,7 @@ int check_file(const std::string& file) {
   for (const config::Problem& problem : loaded.problems) print(stderr, problem.shown + "\n");
   if (!loaded.problems.empty()) {
     print(stderr, fmt::format("{}: {}\n", file, plural(loaded.problems.size(), "problem")));
-    return static_cast<int>(exit_code_of(loaded.problems));
+    return static_cast<int>(config::exit_code_of(loaded.problems));
   }
   std::string text = summary(loaded.config) + "\n";
   for (const std::string& note : loaded.notes) text += "note: " + note + "\n";

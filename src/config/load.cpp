@@ -202,6 +202,14 @@ Loaded load_text(std::string_view text, std::string_view name, const Source& sou
   return loaded;
 }
 
+ExitCode exit_code_of(const std::vector<Problem>& problems) {
+  bool only_permission = !problems.empty();
+  for (const Problem& problem : problems) {
+    only_permission = only_permission && problem.kind == Problem::Kind::not_permitted;
+  }
+  return only_permission ? ExitCode::not_permitted : ExitCode::configuration;
+}
+
 Loaded load(const Source& source) {
   if (source.file.empty()) {
     if (source.command.empty()) return failed("", "there is neither a file nor a command");

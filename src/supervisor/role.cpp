@@ -132,12 +132,15 @@ ipc::ProxyState Role::proxy_state() const {
 
 void Role::publish() {
   ipc::ProxyState state = proxy_state();
+  state.version = version_ + 1;
   std::string bytes = ipc::encode_bulk(state);
-  if (bytes == published_ && !publish_again_) return;
+  // All but the version, which stands first.
+  auto content = [](std::string_view text) { return text.substr(std::min(text.size(), sizeof(state.version))); };
+  if (content(bytes) == content(published_) && !publish_again_) return;
   published_ = std::move(bytes);
   publish_again_ = false;
-  state.version = ++version_;
-  auto bulk = ipc::make_bulk("rota-proxy-state", ipc::encode_bulk(state));
+  version_++;
+  auto bulk = ipc::make_bulk("rota-proxy-state", published_);
   ROTA_CHECK(bulk);
   keeper_.save_proxy_state(bulk->get());
   proxy_.publish(std::move(*bulk), version_);

@@ -113,7 +113,7 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   uv::Timer shutdown_timer_;
 
   // What was told last, so that it is told again only when it changed.
-  std::string published_;  // encoded, with version 0
+  std::string published_;  // encoded
   std::uint64_t version_ = 0;
   bool draining_ = false;               // the proxy's phase
   std::uint64_t draining_version_ = 0;  // the first state that says so

@@ -17,12 +17,6 @@ constexpr const char* kAccessLogName = "access-log";
 
 bool is_root() { return ::geteuid() == 0; }
 
-ExitCode code_of(const std::vector<config::Problem>& problems) {
-  bool all_denied = std::all_of(problems.begin(), problems.end(),
-                                [](const auto& p) { return p.kind == config::Problem::Kind::not_permitted; });
-  return all_denied ? ExitCode::not_permitted : ExitCode::configuration;
-}
-
 // The user a process changes to: only root can, and nobody changes to what he is.
 struct UserChoice {
   std::optional<sys::User> change_to;
@@ -59,7 +53,7 @@ void Role::begin() {
   next_id_ = std::max(earlier_ ? earlier_->next_id : 1, newest + 1);
   if (!loaded_.problems.empty()) {
     for (const config::Problem& problem : loaded_.problems) log::write_raw(2, problem.shown);
-    fail({code_of(loaded_.problems), "the configuration has mistakes; nothing was started"});
+    fail({config::exit_code_of(loaded_.problems), "the configuration has mistakes; nothing was started"});
     return;
   }
   for (const std::string& note : loaded_.notes) log::warning("{}", note);

@@ -244,7 +244,7 @@ TEST_CASE("77 is for missing permission alone") {
   config::Problem permission;
   permission.kind = config::Problem::Kind::not_permitted;
   config::Problem other;
-  CHECK(exit_code_of({permission, permission}) == ExitCode::not_permitted);
-  CHECK(exit_code_of({permission, other}) == ExitCode::configuration);
-  CHECK(exit_code_of({other}) == ExitCode::configuration);
+  CHECK(config::exit_code_of({permission, permission}) == ExitCode::not_permitted);
+  CHECK(config::exit_code_of({permission, other}) == ExitCode::configuration);
+  CHECK(config::exit_code_of({other}) == ExitCode::configuration);
 }
