@@ -56,8 +56,8 @@ void OutputSink::write_line(std::string_view label, OutputKind kind, std::string
 }
 
 WorkerOutput::WorkerOutput(uv::Loop& loop, std::string label, UniqueFd standard_output, UniqueFd standard_error,
-                           OutputSink& sink, LastLines& last_lines, WorkerOutputListener& listener)
-    : loop_(loop), label_(std::move(label)), sink_(sink), last_lines_(last_lines), listener_(listener) {
+                           OutputSink& sink, std::shared_ptr<LastLines> last_lines, WorkerOutputListener& listener)
+    : loop_(loop), label_(std::move(label)), sink_(sink), last_lines_(std::move(last_lines)), listener_(listener) {
   open(out_, std::move(standard_output), OutputKind::standard_output);
   open(err_, std::move(standard_error), OutputKind::standard_error);
 }
@@ -121,7 +121,7 @@ void WorkerOutput::close() {
 }
 
 void WorkerOutput::show(const Pipe& pipe, std::string_view line, bool continues) {
-  if (pipe.kind == OutputKind::standard_error) last_lines_.add(line);
+  if (pipe.kind == OutputKind::standard_error) last_lines_->add(line);
   sink_.write_line(label_, pipe.kind, line, continues);
 }
 

@@ -153,7 +153,7 @@ void Slot::perform(const Actions& actions) {
 void Slot::say(const Note& note) const {
   log::at(note.level, "{} {}", label_, note.text);
   if (!note.quote_stderr) return;
-  const auto& lines = last_lines_.all();
+  const auto& lines = last_lines_->all();
   for (std::size_t i = lines.size() - std::min(lines.size(), kQuotedLines); i < lines.size(); i++) {
     log::at(note.level, "{} said: {}", label_, lines[i]);
   }
@@ -168,7 +168,7 @@ void Slot::aim_checker() {
 
 void Slot::attach_output(Fds output) {
   if (output.size() != 2) return;
-  last_lines_.clear();
+  last_lines_ = std::make_shared<LastLines>();
   output_ = std::make_unique<WorkerOutput>(surface_.loop, label_, std::move(output[0]), std::move(output[1]),
                                            surface_.sink, last_lines_, static_cast<WorkerOutputListener&>(*this));
 }

@@ -8,7 +8,7 @@
 namespace rota::supervisor {
 
 inline constexpr std::size_t kOutputLineMax = 16 * 1024;  // a longer line is shown in pieces
-inline constexpr std::size_t kLastLinesMax = 20;          // of stderr, kept per slot for messages
+inline constexpr std::size_t kLastLinesMax = 20;          // of stderr, kept per worker for messages
 inline constexpr std::size_t kLastLineBytesMax = 500;     // of each of these
 
 // Splits at line feeds wherever the reads happened to end.
@@ -54,11 +54,10 @@ enum class Colours : unsigned char { pass, strip };
 // is shown escaped, so that no worker can move the cursor or forge a line.
 void append_shown(std::string& out, std::string_view line, Colours colours);
 
-// The last lines of a slot's stderr, of this and earlier lives.
+// The last lines of one worker's stderr.
 class LastLines {
  public:
   void add(std::string_view line);
-  void clear() { lines_.clear(); }
   const std::deque<std::string>& all() const { return lines_; }  // oldest first
 
  private:

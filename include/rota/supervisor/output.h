@@ -46,11 +46,11 @@ class WorkerOutputListener {
   ~WorkerOutputListener() = default;
 };
 
-// Both pipes of one spawn. Outlived by its sink, its slot's last lines and its listener.
+// Both pipes of one spawn. Outlived by its sink and its listener.
 class WorkerOutput final : public uv::Retirable, uv::FdListener {
  public:
   WorkerOutput(uv::Loop& loop, std::string label, UniqueFd standard_output, UniqueFd standard_error, OutputSink& sink,
-               LastLines& last_lines, WorkerOutputListener& listener);
+               std::shared_ptr<LastLines> last_lines, WorkerOutputListener& listener);
   ~WorkerOutput() override;
 
   bool ended() const { return out_.ended && err_.ended; }
@@ -77,7 +77,7 @@ class WorkerOutput final : public uv::Retirable, uv::FdListener {
   uv::Loop& loop_;
   std::string label_;
   OutputSink& sink_;
-  LastLines& last_lines_;
+  std::shared_ptr<LastLines> last_lines_;
   WorkerOutputListener& listener_;
   Pipe out_;
   Pipe err_;

@@ -78,7 +78,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   bool idle() const { return std::holds_alternative<Stopped>(life_.state) && tails_.empty(); }
   std::optional<ipc::UpstreamState> upstream() const;
   SavedWorker saved() const { return save_worker(number_, spawn_id_, sequence_, life_); }
-  const LastLines& last_lines() const { return last_lines_; }
+  const LastLines& last_lines() const { return *last_lines_; }
   const std::string& label() const { return label_; }  // "web.0"
 
  private:
@@ -112,7 +112,8 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   std::uint64_t spawn_id_ = 0;
   std::uint64_t sequence_ = 0;
   bool proxy_doubts_ = false;  // a proxy could not connect; the next good check is told to it
-  LastLines last_lines_;
+  // Of the newest worker; one of before may still be writing to its own.
+  std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
   std::unique_ptr<WorkerOutput> output_;
   std::vector<Tail> tails_;
   Checker checker_;

@@ -115,7 +115,7 @@ TEST_CASE("both pipes of a worker are read to their ends and its stderr is remem
   PipePair err = make_pipe();
   PipePair to = make_pipe();
   OutputSink sink({to.write.get(), false, Colours::strip});
-  LastLines last;
+  auto last = std::make_shared<LastLines>();
   REQUIRE(::write(out.write.get(), "hello\n", 6) == 6);
   REQUIRE(::write(err.write.get(), "Error: no\n  at once", 19) == 19);
   SECTION("by the loop") {
@@ -128,10 +128,10 @@ TEST_CASE("both pipes of a worker are read to their ends and its stderr is remem
   SECTION("at an exit, with a grandchild that keeps them open") {
     WorkerOutput output(loop, "web.3", std::move(out.read), std::move(err.read), sink, last, listener);
     output.catch_up();
-    REQUIRE(last.all().size() == 1);
+    REQUIRE(last->all().size() == 1);
     output.close();
   }
-  REQUIRE(last.all() == std::deque<std::string>{"Error: no", "  at once"});
+  REQUIRE(last->all() == std::deque<std::string>{"Error: no", "  at once"});
   std::string text = read_some(to.read.get());
   REQUIRE(text.find("web.3 | hello\n") != std::string::npos);
   REQUIRE(text.find("web.3 |   at once\n") != std::string::npos);

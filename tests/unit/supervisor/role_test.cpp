@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <fstream>
+#include <iterator>
 
 #include "fake_keeper.h"
 
@@ -57,6 +59,26 @@ struct Rig {
 bool any_listener(const FakeKeeper& keeper) {
   return std::any_of(keeper.shelf.begin(), keeper.shelf.end(), [](const auto& entry) { return entry.second; });
 }
+// What goes to stderr meanwhile.
+class Stderr {
+ public:
+  explicit Stderr(const ScratchDir& dir) : path_(dir.path() + "/stderr"), before_(::dup(2)) {
+    UniqueFd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    REQUIRE(::dup2(file.get(), 2) == 2);
+  }
+  ~Stderr() { ::dup2(before_.get(), 2); }
+  Stderr(const Stderr&) = delete;
+  Stderr& operator=(const Stderr&) = delete;
+  bool has(const std::string& text) const {
+    std::ifstream file(path_);
+    return std::string(std::istreambuf_iterator<char>(file), {}).find(text) != std::string::npos;
+  }
+
+ private:
+  std::string path_;
+  UniqueFd before_;
+};
+
 bool has_sockets(const std::string& directory) {
   std::error_code none;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, none)) {
@@ -374,4 +396,25 @@ TEST_CASE("a status too long for a message is cut, not fatal") {
   rig.start();
   rig.until([&] { return !rig.keeper->notified.empty(); });
   for (const std::string& text : rig.keeper->notified) REQUIRE(text.size() <= kNotifyMax);
+}
+
+TEST_CASE("what an old worker's child still says is not quoted as the new worker's words") {
+  ScratchDir dir;
+  Rig rig(sample(dir, 1));
+  FakeKeeper& keeper = *rig.keeper;
+  keeper.play = FakeKeeper::Play::hangs;
+  rig.start();
+  rig.until([&] { return keeper.spawned.size() == 1; });
+  UniqueFd grandchild(::dup(keeper.workers.at(keeper.spawned[0]).err.get()));
+  keeper.exit(keeper.spawned[0], SIGKILL);
+  rig.until([&] { return keeper.spawned.size() == 2; });
+  log::configure({"", log::Level::warning, false});
+  Stderr shown(dir);
+  FakeKeeper::Worker& second = keeper.workers.at(keeper.spawned[1]);
+  REQUIRE(::write(grandchild.get(), "old words\n", 10) == 10);
+  REQUIRE(::write(second.err.get(), "new words\n", 10) == 10);
+  rig.until([&] { return shown.has("| old words") && shown.has("| new words"); });
+  keeper.exit(keeper.spawned[1], 1 << 8);
+  rig.until([&] { return shown.has("said: new words"); });
+  REQUIRE_FALSE(shown.has("said: old words"));
 }
