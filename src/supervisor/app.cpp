@@ -25,14 +25,6 @@ App::App(const Surface& surface, const config::App& config, std::optional<sys::U
                                                 id != 0 ? id : surface.next_id++, i,
                                                 static_cast<ServerListener&>(*this)));
   }
-  // A socket path is never used twice, not even by a slot that is new: a worker of before that is still there would
-  // unlink its path when it ends. Without a record the spawn ids are a bound.
-  std::uint64_t used = surface.next_id - 1;
-  if (earlier != nullptr) {
-    used = 0;
-    for (const SavedWorker& worker : earlier->workers) used = std::max(used, worker.sequence);
-  }
-  for (auto& slot : slots_) slot->skip_sequences(used);
   if (earlier == nullptr) return;
   boot_over_ = earlier->boot_over;
   all_ready_told_ = boot_over_;

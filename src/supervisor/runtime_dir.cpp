@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <chrono>
 #include <cstring>
 
 #include "rota/sys/directory.h"
@@ -28,13 +31,21 @@ ExitCode code_of(const Error& error) {
 }
 const char* kChoose = "choose another one with --runtime-dir or runtime_dir";
 
-std::string read_pid(int directory) {
-  UniqueFd fd(::openat(directory, kLockName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  std::array<char, 32> text{};
-  ssize_t n = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
-  std::string pid(text.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
-  pid.resize(std::min(pid.size(), pid.find_first_not_of("0123456789")));
-  return pid;
+// "PID\nSEQUENCE\n"
+struct LockText {
+  std::string pid;
+  std::uint64_t reserved = 0;
+};
+LockText parse_lock(int fd) {
+  std::array<char, 64> bytes{};
+  ssize_t n = ::pread(fd, bytes.data(), bytes.size(), 0);
+  std::string_view text(bytes.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  LockText lock;
+  std::size_t end = std::min(text.size(), text.find_first_not_of("0123456789"));
+  lock.pid = text.substr(0, end);
+  text.remove_prefix(std::min(text.size(), end + 1));
+  std::from_chars(text.data(), text.data() + text.size(), lock.reserved);
+  return lock;
 }
 
 }  // namespace
@@ -81,7 +92,8 @@ Failure RuntimeDir::open(const std::string& path, bool for_other_users) {
 Failure RuntimeDir::lock(int keeper_pid) {
   auto taken = sys::take_lock(fd_.get(), kLockName);
   if (!taken && taken.error().code == Errc::in_use) {
-    std::string pid = read_pid(fd_.get());
+    UniqueFd other(::openat(fd_.get(), kLockName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    std::string pid = other ? parse_lock(other.get()).pid : std::string();
     return StartFailure{ExitCode::already_running,
                         fmt::format("already running{} in {}: stop it, or use another directory with --runtime-dir",
                                     pid.empty() ? "" : " (pid " + pid + ")", path_)};
@@ -91,10 +103,37 @@ Failure RuntimeDir::lock(int keeper_pid) {
                                                             taken.error().text(), kChoose)};
   }
   lock_ = std::move(*taken);
-  std::string pid = std::to_string(keeper_pid) + "\n";
-  // For people only: a lock without it works as well.
-  if (::ftruncate(lock_.get(), 0) == 0) static_cast<void>(!::pwrite(lock_.get(), pid.data(), pid.size(), 0));
+  begin_sequence();
+  keeper_pid_ = std::to_string(keeper_pid);
+  write_lock();
   return {};
+}
+
+void RuntimeDir::adopt_lock(UniqueFd lock) {
+  lock_ = std::move(lock);
+  keeper_pid_ = parse_lock(lock_.get()).pid;
+  begin_sequence();
+}
+
+void RuntimeDir::begin_sequence() {
+  auto clock = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  sequence_ =
+      std::max(parse_lock(lock_.get()).reserved, static_cast<std::uint64_t>(std::max<std::int64_t>(0, clock.count())));
+  reserved_ = sequence_;
+}
+
+std::uint64_t RuntimeDir::next_sequence() {
+  if (++sequence_ > reserved_) {
+    reserved_ = sequence_ + kReservedSequences;
+    write_lock();
+  }
+  return sequence_;
+}
+
+// The pid is for people only, and a sequence that a full disk does not take is left to the clock.
+void RuntimeDir::write_lock() const {
+  std::string text = fmt::format("{}\n{}\n", keeper_pid_, reserved_);
+  if (::ftruncate(lock_.get(), 0) == 0) static_cast<void>(!::pwrite(lock_.get(), text.data(), text.size(), 0));
 }
 
 Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets) {

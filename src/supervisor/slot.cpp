@@ -42,7 +42,7 @@ void Slot::want(const Desired& desired) {
 void Slot::grant() {
   ROTA_CHECK(waits_for_permit(life_));
   spawn_id_ = surface_.next_id++;
-  sequence_++;
+  sequence_ = surface_.runtime_dir.next_sequence();
   apply(Permit{});
 }
 

@@ -13,13 +13,15 @@
 
 namespace rota::supervisor {
 
+inline constexpr std::uint64_t kReservedSequences = 64;  // per write of the lock file
+
 class RuntimeDir {
  public:
   // Makes the directory when it is missing and refuses one that others may write to.
   Failure open(const std::string& path, bool for_other_users);
   // One rota per directory. keeper_pid is written into the lock file, for the sentence a second one is refused with.
   Failure lock(int keeper_pid);
-  void adopt_lock(UniqueFd lock) { lock_ = std::move(lock); }
+  void adopt_lock(UniqueFd lock);
   int lock_fd() const { return lock_.get(); }
 
   // Owned by the workers' user; the proxy's group may connect. keep_sockets: workers of an earlier supervisor live
@@ -27,6 +29,10 @@ class RuntimeDir {
   Failure make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets);
 
   const std::string& path() const { return path_; }
+  // For a socket path: never given before in this directory, by this rota or an earlier one. A worker that outlives its
+  // rota, or is slow to end, unlinks the path it was given: that must not be a later worker's. The lock file remembers
+  // (it is never removed); the wall clock is there for those who remove it.
+  std::uint64_t next_sequence();
   // "web/0-12.sock"
   static std::string relative_socket(const std::string& app, std::uint32_t slot, std::uint64_t sequence);
   std::string absolute(const std::string& relative) const { return path_ + "/" + relative; }
@@ -36,9 +42,15 @@ class RuntimeDir {
   void clean_up();
 
  private:
+  void begin_sequence();
+  void write_lock() const;
+
   std::string path_;
   UniqueFd fd_;
   UniqueFd lock_;
+  std::string keeper_pid_;      // as written into the lock file
+  std::uint64_t sequence_ = 0;  // the last one given
+  std::uint64_t reserved_ = 0;  // and the last one the lock file allows for
   std::vector<std::string> apps_;
 };
 

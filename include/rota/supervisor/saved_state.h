@@ -34,7 +34,7 @@ static_assert(std::variant_size_v<State> == static_cast<std::size_t>(SavedPhase:
 struct SavedWorker {
   std::uint32_t slot = 0;
   std::uint64_t spawn_id = 0;  // 0: no process
-  std::uint64_t sequence = 0;  // the last one used in a socket path of this slot
+  std::uint64_t sequence = 0;  // of its socket path
   SavedPhase phase = SavedPhase::stopped;
   StopReason reason = StopReason::not_wanted;  // of stopping and killing
   std::int64_t deadline_ns = 0;                // when the phase ends by itself: delay, drain, grace; 0: it does not

@@ -54,7 +54,6 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
        SlotListener& listener);
   ~Slot();
 
-  void skip_sequences(std::uint64_t used) { sequence_ = used; }  // before anything else
   void want(const Desired& desired);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.
   void grant();
@@ -110,8 +109,8 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   Desired desired_{false, true, {}, {}};
   Lifecycle life_;
   std::uint64_t spawn_id_ = 0;
-  std::uint64_t sequence_ = 0;
-  bool proxy_doubts_ = false;  // a proxy could not connect; the next good check is told to it
+  std::uint64_t sequence_ = 0;  // of its socket path
+  bool proxy_doubts_ = false;   // a proxy could not connect; the next good check is told to it
   // Of the newest worker; one of before may still be writing to its own.
   std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
   std::unique_ptr<WorkerOutput> output_;

@@ -123,6 +123,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   std::string earlier_state;                     // told by list
   std::vector<std::uint64_t> earlier_processes;  // of `workers`
   std::map<std::string, bool> shelf;             // name -> listener
+  UniqueFd lock;                                 // what stands on it under that name
 
   // What it saw.
   std::map<std::uint64_t, Worker> workers;
@@ -197,7 +198,12 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
         REQUIRE(channel_.send(ipc::Bound{message.name, bind_error, "bind", 4711}));
         break;
       }
-      case shelve: shelf[std::string(get<ipc::Shelve>(packet).name)] = false; break;
+      case shelve: {
+        auto name = std::string(get<ipc::Shelve>(packet).name);
+        shelf[name] = false;
+        if (name == "lock") lock = std::move(packet.fds[0]);
+        break;
+      }
       case unshelve: shelf.erase(std::string(get<ipc::Unshelve>(packet).name)); break;
       case save_state:
         saved_bytes = bulk(packet);
@@ -223,7 +229,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       REQUIRE(channel_.send(ipc::Listed{id, worker.pid, false, 0}, fds));
     }
     for (const auto& [name, listener] : shelf) {
-      std::array<int, 1> fds = {0};
+      std::array<int, 1> fds = {name == "lock" ? lock.get() : 0};
       REQUIRE(
           channel_.send(ipc::Shelved{name, false, listener, listener ? std::uint16_t{4711} : std::uint16_t{0}}, fds));
     }

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "fake_keeper.h"
 
@@ -101,7 +102,7 @@ TEST_CASE("workers are remembered before they exist, take part when they listen,
     REQUIRE(worker.saved_before);
     REQUIRE(FakeKeeper::socket_of(worker).starts_with(dir.path() + "/run/web/"));
   }
-  REQUIRE(keeper.upstream(0)->address == "web/0-1.sock");
+  REQUIRE(keeper.upstream(0)->address.starts_with("web/0-"));
   REQUIRE(keeper.state.listeners.size() == 1);
   REQUIRE(keeper.state.listeners[0].text == "127.0.0.1:4711");
   rig.until(
@@ -133,13 +134,15 @@ TEST_CASE("a worker that dies is gone from the proxy's table and back under anot
   FakeKeeper& keeper = *rig.keeper;
   rig.until([&] { return keeper.ready() == 2; });
   std::uint64_t first = keeper.upstream(1)->id;
+  std::string path = keeper.upstream(1)->address;
   keeper.exit(first, SIGKILL);
   rig.until([&] { return !keeper.upstream(1) || keeper.upstream(1)->id != first; });
   REQUIRE(keeper.upstream(0)->phase == ipc::UpstreamPhase::ready);
   rig.until([&] { return keeper.ready() == 2; });
-  REQUIRE(keeper.upstream(1)->address == "web/1-2.sock");
+  REQUIRE(keeper.upstream(1)->address.starts_with("web/1-"));
+  REQUIRE(keeper.upstream(1)->address != path);
   REQUIRE(keeper.upstream(1)->id > first);
-  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web/1-1.sock"));
+  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/" + path));
   REQUIRE(keeper.acknowledged == std::vector<std::uint64_t>{first});
 }
 
@@ -301,6 +304,7 @@ TEST_CASE("the next supervisor goes on with the same workers, stops strangers an
   keeper.workers = std::move(workers);
   keeper.earlier_state = state;
   keeper.shelf = shelf;
+  keeper.lock = std::move(first.keeper->lock);
   constexpr std::uint64_t kStranger = 999;
   keeper.workers[kStranger].pid = 1'000'000'999;
   for (const auto& [id, worker] : keeper.workers) {
@@ -325,10 +329,11 @@ TEST_CASE("the next supervisor goes on with the same workers, stops strangers an
   if (changed) return;
   // An adopted worker's death is seen and judged like any other.
   std::uint64_t adopted = keeper.upstream(0)->id;
+  std::string path = keeper.upstream(0)->address;
   REQUIRE(adopted < kStranger);
   keeper.exit(adopted, SIGKILL);
   second.until([&] { return keeper.ready() == 3 && keeper.upstream(0)->id != adopted; });
-  REQUIRE(keeper.upstream(0)->address == "web/0-2.sock");
+  REQUIRE(keeper.upstream(0)->address != path);
 }
 
 TEST_CASE("a proxy whose channel is lost is killed, so that the next one hears of workers again") {
@@ -371,6 +376,7 @@ TEST_CASE("a supervisor that comes in the middle of a stop ends it: no second si
   after.earlier_processes = {late};
   after.earlier_state = before.saved_bytes;
   after.shelf = before.shelf;
+  after.lock = std::move(before.lock);
   after.bind_error = EADDRINUSE;  // as another daemon's might be by now
   second.start();
   after.signal(SIGTERM, 1);  // told to every supervisor
@@ -417,4 +423,22 @@ TEST_CASE("what an old worker's child still says is not quoted as the new worker
   keeper.exit(keeper.spawned[1], 1 << 8);
   rig.until([&] { return shown.has("said: new words"); });
   REQUIRE_FALSE(shown.has("said: old words"));
+}
+
+TEST_CASE("no socket path is used again by a later rota in the same directory") {
+  ScratchDir dir;
+  std::set<std::string> paths;
+  std::size_t spawned = 0;
+  for (int life = 0; life < 3; life++) {  // well within one second
+    Rig rig(sample(dir, 1));
+    rig.start();
+    FakeKeeper& keeper = *rig.keeper;
+    for (std::size_t n = 0; n < 2; n++) {
+      rig.until([&] { return keeper.spawned.size() == n + 1 && keeper.ready() == 1; });
+      if (n == 0) keeper.exit(keeper.spawned[0], SIGKILL);
+    }
+    for (const auto& [id, worker] : keeper.workers) paths.insert(FakeKeeper::socket_of(worker));
+    spawned += keeper.spawned.size();
+  }
+  REQUIRE(paths.size() == spawned);
 }
