@@ -1,15 +1,10 @@
 #include "rota/supervisor/listeners.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netdb.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "rota/base/log.h"
 
@@ -26,29 +21,7 @@ bool may_be_absent(int error) { return error == EADDRNOTAVAIL || error == EAFNOS
 
 }  // namespace
 
-Resolved look_up(const std::string& host) {
-  Resolved resolved;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
-    resolved.error = ::gai_strerror(error);
-    return resolved;
-  }
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
-  for (addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    std::array<char, NI_MAXHOST> text{};
-    if (::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) continue;
-    std::string numeric = text.data();
-    if (std::find(resolved.hosts.begin(), resolved.hosts.end(), numeric) == resolved.hosts.end()) {
-      resolved.hosts.push_back(std::move(numeric));
-    }
-  }
-  if (resolved.hosts.empty()) resolved.error = "no address";
-  return resolved;
-}
-
-PlannedListeners plan_listeners(const std::vector<config::Address>& addresses) {
+PlannedListeners plan_listeners(const std::vector<config::Address>& addresses, const ResolvedNames& names) {
   PlannedListeners plan;
   auto add = [&](const config::Address& address, ipc::BindKind kind, std::string host, bool v6only, bool optional) {
     Listener one;
@@ -76,7 +49,7 @@ PlannedListeners plan_listeners(const std::vector<config::Address>& addresses) {
       add(address, ipc::BindKind::tcp6, "::", false, false);  // where there is no IPv6: see on_bound
       continue;
     }
-    Resolved resolved = look_up(address.host);
+    Resolved resolved = names.at(address.host);
     if (resolved.hosts.empty()) {
       plan.failure =
           StartFailure{ExitCode::cannot_create,

@@ -24,7 +24,13 @@ namespace rota::supervisor {
 
 inline bool ends(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT; }
 
-class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppListener, uv::Deferred, uv::TimerListener {
+class Role final : KeeperListener,
+                   LookupListener,
+                   ProxyLinkListener,
+                   ListenersListener,
+                   AppListener,
+                   uv::Deferred,
+                   uv::TimerListener {
  public:
   Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel);
   int exit_code() const { return exit_code_; }
@@ -36,6 +42,8 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   // start.cpp: from the keeper's list to running
   void begin();
   Failure prepare();
+  void look_up_names();
+  Failure prepare_with_names();
   Failure prepare_runtime_dir();
   Failure prepare_access_log();
   Failure prepare_apps();
@@ -79,6 +87,7 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   void on_proxy_drained(std::uint64_t upstream) override;
   void on_proxy_quiet() override;
   void on_proxy_lost(std::uint64_t epoch, Loss loss) override;
+  void on_looked_up(const ResolvedNames& names) override;
   void on_listeners_ready() override;
   void on_listeners_failed(const StartFailure& failure) override;
   void on_app_changed(App& app, bool publish_again) override;
@@ -111,6 +120,8 @@ class Role final : KeeperListener, ProxyLinkListener, ListenersListener, AppList
   std::optional<sys::User> proxy_user_;  // when the proxy changes user
   std::vector<std::unique_ptr<App>> apps_;
   uv::Timer shutdown_timer_;
+  ResolvedNames names_;  // of listeners and servers
+  std::optional<Lookup> lookup_;
 
   // What was told last, so that it is told again only when it changed.
   std::string published_;  // encoded

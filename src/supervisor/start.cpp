@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "role.h"
 #include "rota/base/log.h"
@@ -67,10 +68,39 @@ Failure Role::prepare() {
     proxy_user_ = std::move(choice.change_to);
   }
   if (Failure failure = prepare_runtime_dir()) return failure;
+  look_up_names();
+  return lookup_ ? Failure{} : prepare_with_names();  // goes on in on_looked_up()
+}
+
+void Role::look_up_names() {
+  std::set<std::string> unknown;
+  auto add = [&](const config::Address& address) {
+    if (address.kind == config::Address::Kind::unix_path || address.host.empty()) return;
+    if (sys::tcp_address(address.host, address.port)) {  // numbers
+      names_[address.host] = {{address.host}, {}};
+    } else {
+      unknown.insert(address.host);
+    }
+  };
+  for (const config::Address& address : config_.listen) add(address);
+  for (const config::App& app : config_.apps) {
+    for (const config::Address& server : app.servers) add(server);
+  }
+  if (!unknown.empty())
+    lookup_.emplace(loop_, std::move(unknown), kLookupPatience, static_cast<LookupListener&>(*this));
+}
+
+void Role::on_looked_up(const ResolvedNames& names) {
+  if (stage_ != Stage::preparing) return;  // stopped meanwhile
+  for (const auto& [host, resolved] : names) names_[host] = resolved;
+  if (Failure failure = prepare_with_names()) fail(*failure);
+}
+
+Failure Role::prepare_with_names() {
   if (Failure failure = prepare_apps()) return failure;
   if (Failure failure = prepare_access_log()) return failure;
-  PlannedListeners planned = plan_listeners(config_.listen);
-  if (planned.failure) return planned.failure;
+  PlannedListeners planned = plan_listeners(config_.listen, names_);
+  if (planned.failure && !stop_pending()) return planned.failure;
   listeners_.start(std::move(planned.listeners), config_.threads, !stop_pending());
   return {};
 }
@@ -122,7 +152,7 @@ Failure Role::prepare_apps() {
     for (const config::Address& server : app.servers) {
       hosts.emplace_back();
       if (server.kind == config::Address::Kind::unix_path) continue;
-      Resolved resolved = look_up(server.host);
+      const Resolved& resolved = names_.at(server.host);
       if (resolved.hosts.empty()) {
         return StartFailure{
             ExitCode::configuration,

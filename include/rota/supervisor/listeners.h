@@ -1,5 +1,5 @@
 // Where clients connect: from configured addresses to the keeper's listening sockets, and what to say when one cannot
-// be had. Names are looked up here, at start only. Knows the keeper's verbs; nothing of the proxy but what its state
+// be had. Knows the keeper's verbs; nothing of the proxy but what its state
 // says of listeners.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "rota/config/config.h"
 #include "rota/ipc/proxy_protocol.h"
 #include "rota/supervisor/keeper_link.h"
+#include "rota/supervisor/lookup.h"
 #include "rota/supervisor/start_failure.h"
 
 namespace rota::supervisor {
@@ -29,7 +30,8 @@ struct PlannedListeners {
   std::vector<Listener> listeners;
   Failure failure;
 };
-PlannedListeners plan_listeners(const std::vector<config::Address>& addresses);
+// names: every host of these addresses.
+PlannedListeners plan_listeners(const std::vector<config::Address>& addresses, const ResolvedNames& names);
 StartFailure explain_bind(const Listener& listener, int error, const std::string& step);
 std::string text_of(const Listener& listener);  // "127.0.0.1:8080" with the real port
 
@@ -72,12 +74,5 @@ class Listeners {
   bool bind_missing_ = true;
   Failure failure_;
 };
-
-// The first address of host:port as numbers, for servers.
-struct Resolved {
-  std::vector<std::string> hosts;
-  std::string error;
-};
-Resolved look_up(const std::string& host);
 
 }  // namespace rota::supervisor

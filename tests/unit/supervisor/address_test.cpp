@@ -22,13 +22,19 @@ config::Address tcp(const std::string& host, std::uint16_t port) {
   return address;
 }
 
+PlannedListeners planned(const std::vector<config::Address>& addresses) {
+  ResolvedNames names;
+  for (const config::Address& address : addresses) names[address.host] = look_up(address.host);
+  return plan_listeners(addresses, names);
+}
+
 }  // namespace
 
 TEST_CASE("each configured address becomes the sockets it needs") {
   config::Address path;
   path.kind = config::Address::Kind::unix_path;
   path.path = "/run/web.sock";
-  auto plan = plan_listeners({tcp("", 8080), tcp("127.0.0.1", 0), tcp("127.0.0.1", 0), tcp("::1", 9), path});
+  auto plan = planned({tcp("", 8080), tcp("127.0.0.1", 0), tcp("127.0.0.1", 0), tcp("::1", 9), path});
   REQUIRE_FALSE(plan.failure);
   REQUIRE(plan.listeners.size() == 5);
   REQUIRE(plan.listeners[0].kind == ipc::BindKind::tcp6);
@@ -40,13 +46,13 @@ TEST_CASE("each configured address becomes the sockets it needs") {
   REQUIRE(plan.listeners[4].kind == ipc::BindKind::unix_path);
   REQUIRE(text_of(plan.listeners[3]) == "[::1]:9");
 
-  auto unknown = plan_listeners({tcp("no-such-host.invalid", 80)});
+  auto unknown = planned({tcp("no-such-host.invalid", 80)});
   REQUIRE(unknown.failure);
   REQUIRE(unknown.failure->code == ExitCode::cannot_create);
 }
 
 TEST_CASE("an address that two names stand for is listened on once") {
-  auto plan = plan_listeners({tcp("127.0.0.1", 8080), tcp("localhost", 8080), tcp("127.0.0.1", 8081)});
+  auto plan = planned({tcp("127.0.0.1", 8080), tcp("localhost", 8080), tcp("127.0.0.1", 8081)});
   REQUIRE_FALSE(plan.failure);
   auto same = [](const Listener& one) { return one.host == "127.0.0.1" && one.port == 8080; };
   REQUIRE(std::count_if(plan.listeners.begin(), plan.listeners.end(), same) == 1);
@@ -54,8 +60,8 @@ TEST_CASE("an address that two names stand for is listened on once") {
 }
 
 TEST_CASE("every refusal to bind has its exit code and says what to do") {
-  Listener web = plan_listeners({tcp("127.0.0.1", 80)}).listeners.at(0);
-  Listener high = plan_listeners({tcp("127.0.0.1", 8080)}).listeners.at(0);
+  Listener web = planned({tcp("127.0.0.1", 80)}).listeners.at(0);
+  Listener high = planned({tcp("127.0.0.1", 8080)}).listeners.at(0);
   REQUIRE(explain_bind(web, EADDRINUSE, "bind").code == ExitCode::cannot_create);
   StartFailure denied = explain_bind(web, EACCES, "bind");
   REQUIRE(denied.code == ExitCode::not_permitted);

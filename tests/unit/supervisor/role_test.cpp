@@ -442,3 +442,16 @@ TEST_CASE("no socket path is used again by a later rota in the same directory") 
   }
   REQUIRE(paths.size() == spawned);
 }
+
+TEST_CASE("a name without an address ends the start before any worker exists") {
+  log::configure({"", static_cast<log::Level>(9), false});
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 1);
+  loaded.config.listen[0].host = "no-such-host.invalid";
+  Rig rig(std::move(loaded));
+  rig.start();
+  rig.until([&] { return rig.keeper->exit_code.has_value(); });
+  REQUIRE(*rig.keeper->exit_code == 73);
+  REQUIRE(rig.keeper->spawned.empty());
+  REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/web"));
+}
