@@ -3,7 +3,8 @@
 A test class derives from RotaCase. Each daemon it starts is stopped at the end of the test and examined: no process, no
 zombie, no socket file, no sanitizer report. When a test fails, its daemons' logs are printed.
 
-Environment, set by ctest: ROTA_BINARY, ROTA_HELLO, ROTA_SANITIZE (empty for a release build).
+Environment, set by ctest: ROTA_BINARY, ROTA_HELLO, ROTA_SANITIZE (empty for a release build). ROTA_TEST_THREADS: the
+proxy's loops where a test does not say.
 """
 import ctypes
 import json
@@ -234,6 +235,8 @@ class RotaCase(unittest.TestCase):
     def write_config(self, apps, name="rota.yaml", **top):
         """A file with these apps; what is not said: any free port, a runtime folder in self.folder. (JSON is YAML.)"""
         config = {"listen": "127.0.0.1:0", "runtime_dir": str(self.folder / "run"), "apps": apps, **top}
+        if "ROTA_TEST_THREADS" in os.environ:
+            config.setdefault("threads", int(os.environ["ROTA_TEST_THREADS"]))
         path = self.folder / name
         path.write_text(json.dumps(config, indent=1))
         return path
