@@ -32,9 +32,15 @@ int in_child(Body body) {
 // A child that waits until it is killed.
 struct Sleeper {
   pid_t pid;
-  explicit Sleeper(pid_t group = -1) : pid(::fork()) {
+  explicit Sleeper(pid_t group = -1) {
+    // A signal must not meet the test framework's handlers in the child: it waits until they are gone.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, &before);
+    pid = ::fork();
+    if (pid != 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
     if (pid == 0) {
-      reset_signals();  // the test framework's handlers
+      reset_signals();
       if (group >= 0) ::setpgid(0, group);
       for (;;) ::pause();
     }
