@@ -232,7 +232,7 @@ void check_worker(const json& test_case, const Outcome& outcome) {
 }
 
 json load() {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../corpus/http-cases.json";
+  const auto path = std::filesystem::path(ROTA_SOURCE) / "tests/corpus/http-cases.json";
   std::ifstream file(path);
   REQUIRE(file.is_open());
   return json::parse(file);

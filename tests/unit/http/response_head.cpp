@@ -136,7 +136,7 @@ TEST_CASE("a worker's head is limited") {
 
 // Cases of the corpus in which the worker is the one that misbehaves: those a head decides.
 TEST_CASE("worker-side cases of the corpus: a head that must not be forwarded is refused, others are as preferred") {
-  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../corpus/http-cases.json");
+  std::ifstream file(std::filesystem::path(ROTA_SOURCE) / "tests/corpus/http-cases.json");
   REQUIRE(file.is_open());
   std::size_t seen = 0;
   for (const nlohmann::json& test_case : nlohmann::json::parse(file)) {
