@@ -22,8 +22,8 @@ class Stop(RotaCase):
         self.assertEqual(daemon.wait(), 0)
         terms = self.journal("term")
         self.assertEqual(len(terms), 2, "one TERM for each worker")
-        answered = self.journal("answered")[0]["at"]
-        self.assertGreater(min(e["at"] for e in terms), answered)
+        answering = self.journal("answering")[0]["at"]
+        self.assertGreater(min(e["at"] for e in terms), answering)
         daemon.assert_nothing_left()
 
     def test_a_worker_that_ignores_term_is_killed_after_the_grace_period(self):

@@ -161,9 +161,8 @@ class Exchange:
     def do_gate(self):
         self.drain()
         wait_gate(self.path.split("/")[2])
-        self.reply(f"{SLOT} {os.getpid()}\n".encode())
-        journal("answered", path=self.path)
-        return True
+        journal("answering", path=self.path)  # before: once a client has the answer, anything may follow at once
+        return self.reply(f"{SLOT} {os.getpid()}\n".encode())
 
     def do_first_half(self):
         """Half of the body, then the rest when the gate opens."""
