@@ -148,8 +148,9 @@ void check_app(CheckInput& input, const App& app) {
   if (app.workers > 0) check_socket_path(input, app);
   note_own_port(input, app);
   if (!app.command.empty() && app.user.empty() && ::geteuid() == 0) {
-    input.notes.push_back(
-        fmt::format("workers of app {} run as root; name a user for them with user:", in_quotes(app.name)));
+    input.notes.push_back(fmt::format("workers of app {} run as root; name another user for them {}",
+                                      in_quotes(app.name),
+                                      input.config.file.empty() ? "in a configuration file (user:)" : "with user:"));
   }
 }
 

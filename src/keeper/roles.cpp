@@ -98,7 +98,7 @@ void Roles::pong(std::uint64_t number, TimePoint now) {
 
 void Roles::kill_proxy(std::uint64_t epoch) {
   if (proxy_.epoch() != epoch || !proxy_.running()) return;
-  log::error("the proxy (process {}) is silent, so it is killed and started again", proxy_.pid());
+  log::warning("the supervisor has lost the proxy (process {}): it is killed and started again", proxy_.pid());
   proxy_.signal(SIGKILL);
 }
 

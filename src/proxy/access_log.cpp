@@ -63,6 +63,7 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   if (record.first_byte_ms >= 0) append_milliseconds(out, "first_byte_ms", record.first_byte_ms);
   append_number(out, "retries", record.retries);
   append_text(out, "outcome", record.outcome);
+  append_text(out, "reason", record.reason);
   append_text(out, "user_agent", record.user_agent);
   append_text(out, "referer", record.referer);
   out += "}\n";

@@ -101,6 +101,14 @@ void App::release_held() {
   releasing_ = false;
 }
 
+void App::give_up_if_hopeless() {
+  while (round_.empty() && !held_.empty()) {
+    Held& first = held_.pop_front();
+    held_count_--;
+    first.give_up();
+  }
+}
+
 void App::upstream_freed() {
   std::erase_if(upstreams_, [](const std::unique_ptr<Upstream>& one) { return one->finished(); });
   if (held_count_ > 0) release_held();

@@ -61,6 +61,9 @@ void DataLoop::obey(ApplyState& order) {
   context_.state = std::move(order.state);
   apply_apps(*context_.state);
   update_listeners();
+  for (auto& app : apps_) {
+    if (context_.draining()) app->give_up_if_hopeless();
+  }
   if (context_.draining() && !was_draining) {
     sessions_.for_each([](Session& session) { session.drain(); });
   }

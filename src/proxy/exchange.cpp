@@ -129,6 +129,7 @@ void Exchange::begin() {
 void Exchange::hold() {
   state_ = State::holding;
   if (context_.loop.now() >= give_up_holding_) return fail(Outcome::queue_timeout);
+  if (context_.draining() && !app_->has_ready()) return fail(Outcome::shutting_down);
   if (!app_->hold(*this)) return fail(Outcome::queue_full);
   context_.deadlines.arm_at(*this, give_up_holding_);
 }
@@ -412,13 +413,13 @@ void Exchange::on_deadline() {
 
 void Exchange::abort(Outcome outcome, int status, std::string_view text) {
   if (status == 0 || state_ == State::relaying) return finish(outcome, status_, false);
-  client_->own_response(status, outcome, text);
+  bytes_sent_ = client_->own_response(status, outcome, text);
   finish(outcome, status, true);
 }
 
 void Exchange::fail(Outcome outcome) {
   const OutcomeInfo& info = info_of(outcome);
-  client_->own_response(info.status, outcome, info.text);
+  bytes_sent_ = client_->own_response(info.status, outcome, info.text);
   finish(outcome, info.status, true);
 }
 

@@ -350,7 +350,7 @@ void Session::write_deadline() {
   end();
 }
 
-void Session::own_response(int status, Outcome outcome, std::string_view text) {
+std::size_t Session::own_response(int status, Outcome outcome, std::string_view text) {
   // Whatever of the request has not come yet is not waited for.
   keep_alive_ = keep_alive_ && body_complete() && !context_.draining();
   ErrorPage page = make_error_page(status, text, info_of(outcome).word, wants_json_);
@@ -373,21 +373,25 @@ void Session::own_response(int status, Outcome outcome, std::string_view text) {
   http::append_own_response(gather.text(), response);
   gather.end_text();
   static_cast<void>(flush());
+  return response.head_only ? 0 : page.body.size();
 }
 
 void Session::refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head) {
   if (!body_complete()) keep_alive_ = false;
-  own_response(status, outcome, text);
-  if (context_.logs_access()) log_refusal(status, outcome, head);
+  std::size_t bytes_sent = own_response(status, outcome, text);
+  if (context_.logs_access()) log_refusal(status, outcome, text, bytes_sent, head);
   after_response();
 }
 
-void Session::log_refusal(int status, Outcome outcome, const http::RequestHead* head) {
+void Session::log_refusal(int status, Outcome outcome, std::string_view why, std::size_t bytes_sent,
+                          const http::RequestHead* head) {
   AccessRecord record;
   record.time_ms = LoopContext::wall_ms();
   record.client = client_.address.empty() ? std::string_view("unix") : std::string_view(client_.address);
   record.status = status;
   record.outcome = info_of(outcome).word;
+  record.reason = why;
+  record.bytes_sent = bytes_sent;
   if (head != nullptr) {
     record.method = head->method_text;
     record.host = head->host;
@@ -470,8 +474,8 @@ void Session::drain() {
 }
 
 void Session::cut() {
-  state_ = State::ended;
-  if (exchange_ != nullptr) return exchange_->abort(Outcome::shutting_down);
+  const OutcomeInfo& info = info_of(Outcome::shutting_down);
+  if (exchange_ != nullptr) exchange_->abort(Outcome::shutting_down, info.status, info.text);
   end();
 }
 

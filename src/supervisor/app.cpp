@@ -68,7 +68,7 @@ void App::stop(const Desired& desired) {
 
 std::vector<Slot*> App::grant_due() {
   std::vector<Slot*> granted;
-  for (std::size_t i : pick_starts(lives(), parallel_)) {
+  for (std::size_t i : pick_starts(lives(), parallel_, surface_.loop.now())) {
     slots_[i]->grant();
     granted.push_back(slots_[i].get());
   }

@@ -6,17 +6,20 @@ namespace rota::supervisor {
 
 namespace {
 
-bool is_starting(const Lifecycle& life) { return std::holds_alternative<Starting>(life.state); }
+bool holds_permit(const Lifecycle& life, TimePoint now) {
+  const auto* starting = std::get_if<Starting>(&life.state);
+  return starting != nullptr && now < starting->process.started + kPermitHold;
+}
 bool is_ready(const Lifecycle& life) { return std::holds_alternative<Ready>(life.state); }
 
 }  // namespace
 
 std::uint32_t start_parallel(std::uint32_t cpus) { return std::max(kStartParallelMin, cpus); }
 
-std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel) {
+std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel, TimePoint now) {
   std::vector<std::size_t> picked;
-  auto busy =
-      static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [](auto* l) { return is_starting(*l); }));
+  auto busy = static_cast<std::size_t>(
+      std::count_if(lives.begin(), lives.end(), [now](auto* l) { return holds_permit(*l, now); }));
   std::vector<std::size_t> waiting;
   for (std::size_t i = 0; i < lives.size(); i++) {
     if (waits_for_permit(*lives[i])) waiting.push_back(i);

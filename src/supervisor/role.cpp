@@ -338,7 +338,7 @@ void Role::on_proxy_applied(std::uint64_t version) {
 void Role::on_proxy_connect_failed(std::uint64_t upstream, int error) {
   log::debug("the proxy cannot connect to upstream {} (error {})", upstream, error);
   if (Slot* slot = find(upstream)) slot->on_connect_failed();
-  if (Server* server = find_server(upstream)) server->on_connect_failed();
+  if (Server* server = find_server(upstream)) server->on_connect_failed(error);
 }
 
 void Role::on_proxy_drained(std::uint64_t upstream) {

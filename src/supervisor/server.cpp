@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "rota/base/check.h"
 #include "rota/base/log.h"
 
@@ -37,7 +39,15 @@ ipc::UpstreamState Server::upstream() const {
   return state;
 }
 
-void Server::on_connect_failed() {
+void Server::on_connect_failed(int error) {
+  // Our own checks may have more rights than the proxy, and would call this server healthy for ever.
+  if (error == EACCES && !told_denied_) {
+    told_denied_ = true;
+    log::warning(
+        "{} takes no requests: the proxy's user may not connect to it (Permission denied); let that user write to the "
+        "socket and enter its directory, or name another user for the proxy with user:",
+        label_);
+  }
   proxy_doubts_ = true;
   checker_.set(Checks::health);
   checker_.check_soon();

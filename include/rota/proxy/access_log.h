@@ -32,6 +32,7 @@ struct AccessRecord {
   double first_byte_ms = -1;  // from the request's start; -1: none came
   std::uint32_t retries = 0;
   std::string_view outcome;
+  std::string_view reason;  // of a request refused before it had an app
   std::string_view user_agent;
   std::string_view referer;
 };

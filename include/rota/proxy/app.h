@@ -16,6 +16,8 @@ class Held : public ListLink {
  public:
   // Try again now; false: still none, keep the place at the head of the queue.
   virtual bool try_upstream() = 0;
+  // No upstream will come any more.
+  virtual void give_up() = 0;
 
  protected:
   ~Held() = default;
@@ -47,6 +49,9 @@ class App {
   bool hold(Held& waiting);
   void stop_holding(Held& waiting);
   void release_held();  // called when an upstream may take one: a new phase, a finished exchange, each tick
+  // While the daemon ends: with no ready upstream none will come, and who waits is told so.
+  void give_up_if_hopeless();
+  bool has_ready() const { return !round_.empty(); }
   bool has_held() const { return held_count_ > 0; }
   // After an exchange has let go of an upstream: forgets finished ones, releases held exchanges.
   void upstream_freed();

@@ -37,8 +37,8 @@ class ExchangeClient {
   // client_closed).
   virtual bool flush() = 0;
   // A short answer of rota's own instead of a response.
-  // `text`: a sentence without a full stop for the page. Written at once.
-  virtual void own_response(int status, Outcome outcome, std::string_view text) = 0;
+  // `text`: a sentence without a full stop for the page. Written at once; returns the size of its body.
+  virtual std::size_t own_response(int status, Outcome outcome, std::string_view text) = 0;
   virtual bool congested() const = 0;
   // The worker takes no more for now, or takes it again.
   virtual void pause_upload() = 0;
@@ -99,6 +99,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void on_writable(uv::Stream& stream) override;
   void on_deadline() override;
   bool try_upstream() override;
+  void give_up() override { fail(Outcome::shutting_down); }
 
   bool attempt();  // false: no upstream for now
   void hold();

@@ -56,7 +56,8 @@ class Session final : public SessionLink,
   bool open(uv::Stream::Kind kind, UniqueFd fd);
   // The loop drains: the next response says Connection: close, an idle connection ends after kIdleGrace.
   void drain();
-  // Ends everything now; an exchange in progress is logged as shutting_down.
+  // Ends everything now; an exchange in progress is logged as shutting_down, and answered so when it has no response
+  // yet.
   void cut();
 
   static constexpr std::size_t kPipelinedMax = 16 * 1024;  // bytes read ahead of the exchange in progress
@@ -79,7 +80,7 @@ class Session final : public SessionLink,
   void response_body(std::string_view data) override;
   void response_end() override;
   bool flush() override;
-  void own_response(int status, Outcome outcome, std::string_view text) override;
+  std::size_t own_response(int status, Outcome outcome, std::string_view text) override;
   bool congested() const override;
   void pause_upload() override;
   void resume_upload() override;
@@ -94,7 +95,8 @@ class Session final : public SessionLink,
   bool next_request_waits();  // a pipelined one, for its turn or for the client to take earlier answers
   // An answer without an exchange, then the end of the connection unless everything of the request was read.
   void refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head);
-  void log_refusal(int status, Outcome outcome, const http::RequestHead* head);
+  void log_refusal(int status, Outcome outcome, std::string_view why, std::size_t bytes_sent,
+                   const http::RequestHead* head);
   void after_response();
   void become_idle();
   void arm_idle();

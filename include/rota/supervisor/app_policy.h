@@ -18,7 +18,10 @@ std::uint32_t start_parallel(std::uint32_t cpus);
 
 // The slots that may start their worker now: those whose workers have lived longest first. The last permit is never
 // for a slot that has failed before, so that starts that hang do not hold up the replacement of a good worker.
-std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel);
+// A start that takes longer than kPermitHold gives its permit back: a worker that hangs at boot holds up nobody for
+// long.
+inline constexpr Duration kPermitHold{5000};
+std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel, TimePoint now);
 
 // True when taking slot `which` out of rotation leaves a worker that is in rotation and passes its checks. So the last
 // one is never ejected, and when all fail together (a dependency is down) all stay.

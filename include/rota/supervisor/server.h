@@ -27,7 +27,7 @@ class Server final : CheckListener {
   Server(const Surface& surface, const config::App& app, const config::Address& address, const std::string& host,
          std::uint64_t id, std::uint32_t number, ServerListener& listener);
 
-  void on_connect_failed();
+  void on_connect_failed(int error);  // the proxy, with its own rights; an errno value
   std::uint64_t id() const { return id_; }
   const Lifecycle& life() const { return life_; }
   ipc::UpstreamState upstream() const;
@@ -46,6 +46,7 @@ class Server final : CheckListener {
   ipc::UpstreamState upstream_;
   Lifecycle life_;
   bool proxy_doubts_ = false;
+  bool told_denied_ = false;
   Checker checker_;
 };
 

@@ -442,7 +442,7 @@ TEST_CASE("workers that would run as root are noted") {
   if (::geteuid() != 0) SKIP("needs root");
   Loaded loaded = load_yaml("apps: {web: {command: sh}}");
   REQUIRE(loaded.notes.size() == 1);
-  CHECK(loaded.notes[0] == "workers of app \"web\" run as root; name a user for them with user:");
+  CHECK(loaded.notes[0] == "workers of app \"web\" run as root; name another user for them with user:");
   CHECK(load_yaml("apps: {web: {command: sh, user: nobody}}").notes.empty());
   CHECK(load_yaml("apps: {web: {servers: [\"a:80\"]}}").notes.empty());
 }

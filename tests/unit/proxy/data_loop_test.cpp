@@ -337,3 +337,35 @@ TEST_CASE("a body that does not come is the client's fault, however long the wor
     CHECK(proxy.ask("POST / HTTP/1.1\r\nHost: h\r\n" + framing, contains("time.\n")).starts_with("HTTP/1.1 408"));
   }
 }
+
+TEST_CASE("at the end a request that no worker will take any more is told so at once") {
+  Proxy proxy;
+  proxy.apply();
+  UniqueFd client = proxy.connect();
+  send_all(client.get(), kGet);
+  // Held for want of a worker: nothing comes back yet.
+  pollfd answer{client.get(), POLLIN, 0};
+  CHECK(::poll(&answer, 1, 100) == 0);
+  proxy.state.phase = ipc::ProxyPhase::draining;
+  proxy.apply();
+  std::string got = read_until(client.get(), kNever);
+  CHECK(got.starts_with("HTTP/1.1 503"));
+  CHECK(got.find("shutting down") != std::string::npos);
+}
+
+TEST_CASE("a loop that ends at once answers requests that have no response yet") {
+  auto proxy = std::make_unique<Proxy>();
+  std::atomic<int> asked = 0;
+  Worker worker(proxy->path(0), [&](int fd) {
+    read_until(fd, contains("\r\n\r\n"));
+    asked++;
+    read_until(fd, kNever);
+  });
+  proxy->add(1, 0);
+  proxy->apply();
+  UniqueFd client = proxy->connect();
+  send_all(client.get(), kGet);
+  for (int i = 0; i < kPatienceMs && asked == 0; i++) ::poll(nullptr, 0, 1);
+  proxy.reset();
+  CHECK(read_until(client.get(), kNever).starts_with("HTTP/1.1 503"));
+}

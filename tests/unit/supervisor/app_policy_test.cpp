@@ -26,28 +26,42 @@ Lifecycle in(State state, std::uint32_t failures = 0) {
 TEST_CASE("at most start_parallel workers start at once, in slot order") {
   std::vector<Lifecycle> lives;
   for (int i = 0; i < 5; i++) lives.push_back(in(Backoff{{}, true}));
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{0, 1});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{0, 1});
   lives[0] = in(Starting{});
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{1});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{1});
   lives[1] = in(Starting{});
-  REQUIRE(pick_starts(pointers(lives), 2).empty());
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}).empty());
   lives[0] = in(Ready{});
   lives[2] = in(Backoff{{}, false});
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{3});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{3});
   REQUIRE(start_parallel(1) == 2);
   REQUIRE(start_parallel(16) == 16);
 }
 
 TEST_CASE("slots that keep failing start last and leave one permit to the others") {
   std::vector<Lifecycle> lives = {in(Backoff{{}, true}, 7), in(Backoff{{}, true}, 2), in(Backoff{{}, true})};
-  REQUIRE(pick_starts(pointers(lives), 3) == std::vector<std::size_t>{2, 1});
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{2});
+  REQUIRE(pick_starts(pointers(lives), 3, TimePoint{}) == std::vector<std::size_t>{2, 1});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{2});
   lives[2] = in(Ready{});
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{1});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{1});
   lives[1] = in(Starting{}, 2);
-  REQUIRE(pick_starts(pointers(lives), 2).empty());
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}).empty());
   lives[2] = in(Backoff{{}, true});
-  REQUIRE(pick_starts(pointers(lives), 2) == std::vector<std::size_t>{2});
+  REQUIRE(pick_starts(pointers(lives), 2, TimePoint{}) == std::vector<std::size_t>{2});
+}
+
+TEST_CASE("a start that hangs gives its permit back") {
+  TimePoint now{1h};
+  Process hanging;
+  hanging.started = now - kPermitHold;
+  Process young;
+  young.started = now - 1s;
+  std::vector<Lifecycle> lives = {in(Starting{hanging, {}, "", false}, 1), in(Backoff{{}, true}, 1), in(Backoff{{}, true}, 1)};
+  REQUIRE(pick_starts(pointers(lives), 2, now) == std::vector<std::size_t>{1});
+  lives[1] = in(Starting{young, {}, "", false}, 1);
+  REQUIRE(pick_starts(pointers(lives), 2, now).empty());
+  lives[1] = in(Ready{});
+  REQUIRE(pick_starts(pointers(lives), 2, now) == std::vector<std::size_t>{2});
 }
 
 TEST_CASE("a worker is ejected only while another one passes its checks") {
