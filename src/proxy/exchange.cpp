@@ -30,7 +30,7 @@ void Exchange::trim() {
 
 void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& head,
                      const http::Forwarding& forwarding) {
-  ROTA_CHECK(state_ == State::idle && connection_ == nullptr);
+  ROTA_CHECK(state_ == State::idle && connection_ == nullptr && context_.to_worker.empty());
   client_ = &client;
   app_ = &app;
   method_ = head.method;
@@ -431,6 +431,8 @@ void Exchange::drop_connection(bool keep) {
 
 void Exchange::finish(Outcome outcome, int status, bool whole) {
   disarm();
+  // Pieces of a body that broke its framing in the same read: they must not become part of another request.
+  context_.to_worker.clear();
   app_->stop_holding(*this);
   drop_connection(false);
   state_ = State::idle;

@@ -369,3 +369,21 @@ TEST_CASE("a loop that ends at once answers requests that have no response yet")
   proxy.reset();
   CHECK(read_until(client.get(), kNever).starts_with("HTTP/1.1 503"));
 }
+
+TEST_CASE("what came before a broken chunk goes to no other request") {
+  Proxy proxy;
+  std::string seen;
+  Worker worker(proxy.path(0), [&](int fd) {
+    seen = read_until(fd, contains("#end#"));
+    send_all(fd, kOk);
+  });
+  proxy.apply();  // no worker yet: the broken request waits
+  std::string broken = "POST /broken HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+  CHECK(proxy.ask(broken, kNever).starts_with("HTTP/1.1 400"));
+  proxy.add(1, 0);
+  proxy.apply();
+  std::string next = "POST /next HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n#end#";
+  CHECK(proxy.ask(next, contains("\r\n\r\nok")).starts_with("HTTP/1.1 200"));
+  CHECK(seen.find("hello") == std::string::npos);
+  CHECK(seen.starts_with("POST /next "));
+}
