@@ -378,7 +378,8 @@ void Exchange::attempt_failed(bool eof, int error) {
   facts.bytes_accepted = connection_->stream().accepted() - accepted_before_;
   facts.one_write = one_write_;
   facts.has_body = has_body_;
-  facts.listener_gone = has_body_ && one_write_ && !connection_->upstream().is_listening();
+  facts.reused = connection_->exchanges > 0;
+  facts.listener_gone = has_body_ && one_write_ && !facts.reused && !connection_->upstream().is_listening();
   RetryFacts retry;
   retry.delivery = delivery_of(facts);
   retry.method = method_;

@@ -17,7 +17,7 @@ Delivery delivery_of(const AttemptFacts& facts) {
   }
   if (facts.bytes_accepted == 0) return Delivery::never;
   bool unread = !facts.eof && facts.error == ECONNRESET && facts.one_write;
-  return unread && (!facts.has_body || facts.listener_gone) ? Delivery::never : Delivery::possibly;
+  return unread && (!facts.has_body || facts.listener_gone || facts.reused) ? Delivery::never : Delivery::possibly;
 }
 
 bool may_retry(const RetryFacts& facts) {

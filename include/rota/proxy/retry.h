@@ -22,6 +22,7 @@ struct AttemptFacts {
   std::uint64_t bytes_accepted = 0;  // of this request, by the kernel
   bool one_write = false;            // the whole request went out in one write of at most kOneSegmentMax bytes
   bool has_body = false;
+  bool reused = false;         // the connection had served another request before
   bool listener_gone = false;  // nobody listens on the worker's socket any more: its process has died
 };
 inline constexpr std::size_t kOneSegmentMax = 4096;
@@ -29,9 +30,9 @@ inline constexpr std::size_t kOneSegmentMax = 4096;
 // Linux AF_UNIX: a peer that closes with our bytes unread (or never accepted us) makes our read fail with ECONNRESET;
 // one that had read everything gives EOF. A longer request may have been read in part, so that only one small write
 // proves anything; and a worker that read a head without its last byte cannot have acted on it. With a body one doubt
-// is left: a worker that reads byte by byte may have acted on the head and closed with the body unread. Such a worker
-// lives on, so that for a body the listener must be gone too: then the bytes were left behind by a death, not by a
-// decision.
+// is left: a worker that reads byte by byte may have acted on the head and closed with the body unread. So for a body
+// the listener must be gone too (the bytes were left behind by a death, not by a decision), or the connection must have
+// been idle before (closing that is every worker's right at any moment, and our request crossed it).
 Delivery delivery_of(const AttemptFacts& facts);
 
 struct RetryFacts {

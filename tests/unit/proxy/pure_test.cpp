@@ -38,6 +38,9 @@ TEST_CASE("a reset proves that nothing was read only for one small write on a Un
   CHECK(delivery_of(facts) == Delivery::possibly);
   facts.listener_gone = true;
   CHECK(delivery_of(facts) == Delivery::never);
+  facts.listener_gone = false;
+  facts.reused = true;  // the keep-alive race
+  CHECK(delivery_of(facts) == Delivery::never);
   facts.unix_socket = false;
   CHECK(delivery_of(facts) == Delivery::possibly);
   facts.unix_socket = true;

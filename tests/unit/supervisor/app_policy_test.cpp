@@ -56,7 +56,8 @@ TEST_CASE("a start that hangs gives its permit back") {
   hanging.started = now - kPermitHold;
   Process young;
   young.started = now - 1s;
-  std::vector<Lifecycle> lives = {in(Starting{hanging, {}, "", false}, 1), in(Backoff{{}, true}, 1), in(Backoff{{}, true}, 1)};
+  std::vector<Lifecycle> lives = {in(Starting{hanging, {}, "", false}, 1), in(Backoff{{}, true}, 1),
+                                  in(Backoff{{}, true}, 1)};
   REQUIRE(pick_starts(pointers(lives), 2, now) == std::vector<std::size_t>{1});
   lives[1] = in(Starting{young, {}, "", false}, 1);
   REQUIRE(pick_starts(pointers(lives), 2, now).empty());
