@@ -73,7 +73,7 @@ std::string summary(const config::Config& config) {
     servers += app.servers.size();
   }
   std::string listen;
-  for (const config::Address& address : config.listen) listen += (listen.empty() ? "" : ", ") + address.text();
+  for (const config::Listener& one : config.listen) listen += (listen.empty() ? "" : ", ") + one.address.text();
   return fmt::format("{}: ok ({}{}{}, listening on {})", config.file, plural(config.apps.size(), "app"),
                      workers > 0 ? ", " + plural(workers, "worker") : "",
                      servers > 0 ? ", " + plural(servers, "server") : "", listen);

@@ -67,7 +67,7 @@ void apply_overrides(const Source& source, Config& config, Reader& reader) {
   if (!source.listen.empty()) {
     auto address = parse_address(source.listen, AddressUse::listener);
     if (address) {
-      config.listen = {*address};
+      config.listen = {{.address = *address}};
     } else {
       problems.add_option(fmt::format("--listen {} {}", in_quotes(source.listen), address.error().context));
     }
@@ -95,7 +95,7 @@ void apply_defaults(Config& config) {
     Address local;
     local.host = "127.0.0.1";
     local.port = 8080;
-    config.listen = {local};
+    config.listen = {{.address = local}};
   }
   if (config.runtime_dir.empty()) config.runtime_dir = default_runtime_dir();
   for (App& app : config.apps) {

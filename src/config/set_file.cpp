@@ -47,7 +47,9 @@ void read_addresses(Reader& reader, const Key& key, const Node& value, AddressUs
 }  // namespace
 
 void set_listen(Reader& reader, const Key& key, const Node& value, void* object) {
-  read_addresses(reader, key, value, AddressUse::listener, static_cast<Config*>(object)->listen);
+  std::vector<Address> addresses;
+  read_addresses(reader, key, value, AddressUse::listener, addresses);
+  for (Address& address : addresses) static_cast<Config*>(object)->listen.push_back({.address = std::move(address)});
 }
 
 void set_servers(Reader& reader, const Key& key, const Node& value, void* object) {

@@ -21,8 +21,9 @@ bool may_be_absent(int error) { return error == EADDRNOTAVAIL || error == EAFNOS
 
 }  // namespace
 
-PlannedListeners plan_listeners(const std::vector<config::Address>& addresses, const ResolvedNames& names) {
+PlannedListeners plan_listeners(const std::vector<config::Listener>& wanted, const ResolvedNames& names) {
   PlannedListeners plan;
+  std::uint32_t index = 0;
   auto add = [&](const config::Address& address, ipc::BindKind kind, std::string host, bool v6only, bool optional) {
     Listener one;
     one.address = address;
@@ -31,16 +32,19 @@ PlannedListeners plan_listeners(const std::vector<config::Address>& addresses, c
     one.port = address.port;
     one.v6only = v6only;
     one.optional = optional;
+    one.proxy_protocol = wanted[index].proxy_protocol;
+    one.configured = {index};
     // Two names for one address ("127.0.0.1:80, localhost:80"): one socket serves both. Port 0 is a new one each time.
-    bool known = std::any_of(plan.listeners.begin(), plan.listeners.end(), [&](const Listener& other) {
+    auto known = std::find_if(plan.listeners.begin(), plan.listeners.end(), [&](const Listener& other) {
       return other.kind == one.kind && other.host == one.host && other.port == one.port && one.port != 0;
     });
-    if (known) return;
+    if (known != plan.listeners.end()) return known->configured.push_back(index);
     one.name = fmt::format("listen/{}/{}", plan.listeners.size(), text_of(one));
     one.name.resize(std::min(one.name.size(), ipc::kShelfNameMax));
     plan.listeners.push_back(std::move(one));
   };
-  for (const config::Address& address : addresses) {
+  for (; index < wanted.size(); index++) {
+    const config::Address& address = wanted[index].address;
     if (address.kind == config::Address::Kind::unix_path) {
       add(address, ipc::BindKind::unix_path, {}, true, false);
       continue;
@@ -204,7 +208,7 @@ void Listeners::close_all() {
 std::vector<ipc::ListenerState> Listeners::states() const {
   std::vector<ipc::ListenerState> states;
   for (const Listener& one : all_) {
-    if (one.bound) states.push_back({one.name, text_of(one)});
+    if (one.bound) states.push_back({one.name, text_of(one), one.proxy_protocol});
   }
   return states;
 }

@@ -82,7 +82,7 @@ void Role::look_up_names() {
       unknown.insert(address.host);
     }
   };
-  for (const config::Address& address : config_.listen) add(address);
+  for (const config::Listener& one : config_.listen) add(one.address);
   for (const config::App& app : config_.apps) {
     for (const config::Address& server : app.servers) add(server);
   }

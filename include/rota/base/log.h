@@ -11,6 +11,7 @@
 namespace rota::log {
 
 enum class Level { debug, info, warning, error };
+enum class Format { text, json };
 
 struct Settings {
   std::string_view role;  // "keeper", "supervisor", "proxy"; must outlive the process's log (a literal)

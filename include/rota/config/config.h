@@ -2,6 +2,7 @@
 // Knows nothing of YAML. Semantics, units and limits of each key: docs/CONFIG.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,12 +26,33 @@ struct Address {
 };
 inline constexpr std::size_t kSocketPathMax = 107;  // sockaddr_un::sun_path less its NUL
 
+// A place to listen at, with its options.
+struct Listener {
+  Address address;
+  bool proxy_protocol = false;  // every connection begins with a PROXY protocol header, from trusted_proxies only
+  bool operator==(const Listener&) const = default;
+};
+
+// Addresses with a common beginning. IPv4 is written as IPv6 (::ffff:a.b.c.d, the prefix 96 longer).
+struct Network {
+  std::array<std::uint8_t, 16> address{};
+  std::uint8_t prefix = 128;
+  bool operator==(const Network&) const = default;
+};
+// Peers whose word about the client's address is taken.
+struct TrustedProxies {
+  std::vector<Network> networks;
+  bool unix_peers = false;  // whoever connects to a Unix listener
+  bool operator==(const TrustedProxies&) const = default;
+};
+
 struct Timeouts {
   Duration header{10s};          // the whole request head, from its first byte (and from accept to the first byte)
   Duration body{30s};            // without progress of a request body
   Duration idle{75s};            // a client connection between requests
   Duration connect{5s};          // to a worker
   Duration write{30s};           // a client that takes no bytes
+  Duration tunnel{1h};           // an upgraded connection (WebSocket) without a byte either way
   Duration upstream_idle{1500};  // a pooled worker connection, unless the worker announces less
   bool operator==(const Timeouts&) const = default;
 };
@@ -39,8 +61,9 @@ struct Limits {
   Bytes head{32_KiB};  // request head: start line and fields
   std::uint32_t fields = 100;
   Bytes target{8_KiB};
-  Bytes body{0};                  // 0: unlimited
-  std::uint32_t connections = 0;  // client connections in all; 0: from the file descriptor limit
+  Bytes body{0};                              // 0: unlimited
+  std::uint32_t connections = 0;              // client connections in all; 0: from the file descriptor limit
+  std::uint32_t connections_per_address = 0;  // of one client address (IPv6: /64); 0: no limit of its own
   bool operator==(const Limits&) const = default;
 };
 
@@ -108,6 +131,34 @@ struct AppTimeouts {
   bool operator==(const AppTimeouts&) const = default;
 };
 
+// Which requests an app gets. Of several that match, the one that names a listener comes first, then the one with the
+// longer host (an exact one before a wildcard), then the one with the longer path.
+struct Route {
+  std::string host;  // lower case, without port; "*.example.com": any name below it; empty: every host
+  std::string path;  // a prefix of whole segments: "/api" is "/api" and "/api/x", not "/apix"; "/": every path
+  std::vector<std::uint32_t> listeners;  // indexes into Config::listen; empty: all
+  std::string text;                      // as written, for messages
+  bool operator==(const Route&) const = default;
+};
+
+// What becomes of the lines that workers print.
+struct AppLog {
+  enum class Format { text, json, passthrough };  // passthrough: the bytes as they came
+  Format format = Format::text;
+  std::string file;        // absolute; empty: rota's stderr
+  Bytes max_size{64_MiB};  // of the file, which is then renamed to FILE.1 and begun anew; 0: never
+  std::uint32_t keep = 4;  // renamed files
+  bool operator==(const AppLog&) const = default;
+};
+
+// An rlimit of workers, soft and hard alike.
+struct ResourceLimit {
+  int resource = 0;  // RLIMIT_*
+  std::uint64_t value = 0;
+  static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+  bool operator==(const ResourceLimit&) const = default;
+};
+
 // Where in the file something stands; line 0: not from a file.
 struct Place {
   int line = 0;    // from 1
@@ -121,10 +172,15 @@ struct App {
   Place place;
   std::vector<std::string> command;  // may contain {socket} and {slot}
   std::string directory;             // absolute; the file's own directory by default
+  std::vector<Route> routes;         // none: everything that no other app's routes match
   std::string user;                  // empty: who started rota
-  std::vector<std::pair<std::string, std::string>> env;
-  std::uint32_t workers = 0;  // resolved: at least 1 when there is a command
-  bool workers_auto = true;   // it said `auto` or nothing
+  std::string group;                 // empty: the user's own
+  std::uint32_t umask = 0007;
+  std::vector<ResourceLimit> limits;
+  std::optional<int> oom_score_adj;
+  std::vector<std::pair<std::string, std::string>> env;  // env_file's first, then env's own
+  std::uint32_t workers = 0;                             // resolved: at least 1 when there is a command
+  bool workers_auto = true;                              // it said `auto` or nothing
   Health health;
   Ready ready = Ready::automatic;
   Duration start_timeout{60s};
@@ -133,6 +189,7 @@ struct App {
   Queue queue;
   Retry retry;
   AppTimeouts timeouts;
+  AppLog log;
   std::vector<Address> servers;
   bool operator==(const App&) const = default;
 };
@@ -140,14 +197,16 @@ inline constexpr std::uint32_t kWorkersMax = 1024;  // of all apps together
 
 struct Config {
   std::string file;  // as given, for messages; empty without one
-  std::vector<Address> listen;
+  std::vector<Listener> listen;
   std::uint32_t threads = 1;  // proxy loops
   std::string runtime_dir;    // absolute
   std::string user;           // of the proxy; empty: nobody when started as root
   Timeouts timeouts;
   Limits limits;
   AccessLog access_log;
+  TrustedProxies trusted_proxies;
   log::Level log_level = log::Level::info;
+  log::Format log_format = log::Format::text;
   Shutdown shutdown;
   Boot boot = Boot::wait;
   std::vector<App> apps;

@@ -3,6 +3,7 @@
 // version.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -91,8 +92,16 @@ struct UpstreamState {
   UpstreamPhase phase = UpstreamPhase::waiting;
   template <class A, class S> static void fields(A& a, S& s) { a(s.id); a(s.slot); a(s.kind); a(s.address); a(s.port); a(s.phase); }
 };
+// See config::Route.
+struct RouteState {
+  std::string host;                    // lower case; "*.example.com"; empty: every one
+  std::string path;                    // "/api", "/"
+  std::vector<std::string> listeners;  // shelf names; empty: all
+  template <class A, class S> static void fields(A& a, S& s) { a(s.host); a(s.path); a(s.listeners); }
+};
 struct AppState {
   std::string name;
+  std::vector<RouteState> routes;      // none: whatever no other app's routes match
   std::uint32_t queue_size = 0;
   Duration queue_timeout{};
   std::uint32_t retry_attempts = 0;
@@ -100,13 +109,20 @@ struct AppState {
   Duration idle_timeout{};
   std::vector<UpstreamState> upstreams;  // by slot: the order of the round
   template <class A, class S> static void fields(A& a, S& s) {
-    a(s.name); a(s.queue_size); a(s.queue_timeout); a(s.retry_attempts); a(s.response_timeout); a(s.idle_timeout); a(s.upstreams);
+    a(s.name); a(s.routes); a(s.queue_size); a(s.queue_timeout); a(s.retry_attempts); a(s.response_timeout); a(s.idle_timeout); a(s.upstreams);
   }
 };
 struct ListenerState {
   std::string name;  // on the keeper's shelf; the fds come from there, before or after this state
   std::string text;  // for the log
-  template <class A, class S> static void fields(A& a, S& s) { a(s.name); a(s.text); }
+  bool proxy_protocol = false;
+  template <class A, class S> static void fields(A& a, S& s) { a(s.name); a(s.text); a(s.proxy_protocol); }
+};
+// See config::Network.
+struct NetworkState {
+  std::array<std::uint8_t, 16> address{};
+  std::uint8_t prefix = 128;
+  template <class A, class S> static void fields(A& a, S& s) { for (auto& byte : s.address) a(byte); a(s.prefix); }
 };
 enum class ProxyPhase : std::uint8_t {
   serving,
@@ -120,17 +136,23 @@ struct ProxyState {
   std::vector<ListenerState> listeners;
   std::string access_log;          // shelf name, empty: off
   std::uint8_t log_level = 1;      // of log::Level
+  std::uint8_t log_format = 0;     // of log::Format
   // timeouts
-  Duration header{}, body{}, idle{}, connect{}, write{}, upstream_idle{};
+  Duration header{}, body{}, idle{}, connect{}, write{}, tunnel{}, upstream_idle{};
   // limits
   Bytes head{}, target{}, body_max{};
   std::uint32_t fields_max = 0;
   std::uint32_t connections = 0;
+  std::uint32_t connections_per_address = 0;
+  // whose word about the client is taken
+  std::vector<NetworkState> trusted_proxies;
+  bool trusts_unix_peers = false;
   std::vector<AppState> apps;
   template <class A, class S> static void fields(A& a, S& s) {
-    a(s.version); a(s.phase); a(s.threads); a(s.listeners); a(s.access_log); a(s.log_level);
-    a(s.header); a(s.body); a(s.idle); a(s.connect); a(s.write); a(s.upstream_idle);
-    a(s.head); a(s.target); a(s.body_max); a(s.fields_max); a(s.connections); a(s.apps);
+    a(s.version); a(s.phase); a(s.threads); a(s.listeners); a(s.access_log); a(s.log_level); a(s.log_format);
+    a(s.header); a(s.body); a(s.idle); a(s.connect); a(s.write); a(s.tunnel); a(s.upstream_idle);
+    a(s.head); a(s.target); a(s.body_max); a(s.fields_max); a(s.connections); a(s.connections_per_address);
+    a(s.trusted_proxies); a(s.trusts_unix_peers); a(s.apps);
   }
 };
 

@@ -24,6 +24,8 @@ struct Listener {
   bool v6only = true;
   bool optional = false;  // one of several addresses of a name, or of both families: another one may do
   bool bound = false;
+  bool proxy_protocol = false;
+  std::vector<std::uint32_t> configured;  // indexes into Config::listen: two names may stand for one address
 };
 
 struct PlannedListeners {
@@ -31,7 +33,7 @@ struct PlannedListeners {
   Failure failure;
 };
 // names: every host of these addresses.
-PlannedListeners plan_listeners(const std::vector<config::Address>& addresses, const ResolvedNames& names);
+PlannedListeners plan_listeners(const std::vector<config::Listener>& wanted, const ResolvedNames& names);
 StartFailure explain_bind(const Listener& listener, int error, const std::string& step);
 std::string text_of(const Listener& listener);  // "127.0.0.1:8080" with the real port
 

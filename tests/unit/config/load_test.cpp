@@ -100,7 +100,7 @@ TEST_CASE("four lines are a configuration") {
   Variable directory("RUNTIME_DIRECTORY", "/run/somewhere:/run/else");
   Config config = good("listen: 8080\napps:\n  web:\n    command: sh -c 'exit 0'\n");
   REQUIRE(config.listen.size() == 1);
-  CHECK(config.listen[0].text() == "*:8080");
+  CHECK(config.listen[0].address.text() == "*:8080");
   CHECK(config.file == "/tmp/rota.yaml");
   CHECK(config.runtime_dir == "/run/somewhere");
   CHECK(config.boot == Boot::wait);
@@ -146,7 +146,7 @@ apps:
     timeouts: {response: 6s, idle: 7s}
 )");
   std::string listen;
-  for (const Address& address : config.listen) listen += address.text() + " ";
+  for (const Listener& one : config.listen) listen += one.address.text() + " ";
   CHECK(listen == "127.0.0.1:0 [::1]:81 unix:/run/rota.sock *:82 localhost:83 ");
   CHECK(config.threads == 4);
   CHECK(config.runtime_dir == "/run/r");
@@ -193,7 +193,7 @@ TEST_CASE("aliases, a byte order mark, CRLF and comments are read") {
   Config config = good(
       "\xEF\xBB\xBF# first\r\nlisten: &port 8080\r\napps:\r\n  web:\r\n    command: sh # a shell\r\n"
       "    env: {PORT_SHOWN: *port}\r\n");
-  CHECK(config.listen.at(0).port == 8080);
+  CHECK(config.listen.at(0).address.port == 8080);
   CHECK(config.apps.at(0).command == std::vector<std::string>{"sh"});
   CHECK(config.apps.at(0).env.at(0).second == "8080");
 }
@@ -205,7 +205,7 @@ TEST_CASE("a command alone is an app named app that must become ready") {
   REQUIRE(loaded.problems.empty());
   CHECK(loaded.config.file.empty());
   CHECK(loaded.config.boot == Boot::fail);
-  CHECK(loaded.config.listen.at(0).text() == "127.0.0.1:8080");
+  CHECK(loaded.config.listen.at(0).address.text() == "127.0.0.1:8080");
   const App& app = loaded.config.apps.at(0);
   CHECK(app.name == "app");
   CHECK(app.command == source.command);
@@ -226,7 +226,7 @@ TEST_CASE("the command line overrides both forms") {
                   : load(given);
     REQUIRE(loaded.problems.empty());
     REQUIRE(loaded.config.listen.size() == 1);
-    CHECK(loaded.config.listen[0].text() == "[::1]:9000");
+    CHECK(loaded.config.listen[0].address.text() == "[::1]:9000");
     CHECK(loaded.config.runtime_dir == "/run/mine");
     CHECK(loaded.config.apps.at(0).workers == 5);
     CHECK_FALSE(loaded.config.apps.at(0).workers_auto);

@@ -30,14 +30,17 @@ inline ProxyState full_state() {
   state.version = 12;
   state.phase = ProxyPhase::draining;
   state.threads = 4;
-  state.listeners = {{"web", "[::]:8080"}, {"", ""}};
+  state.listeners = {{"web", "[::]:8080", true}, {"", "", false}};
   state.access_log = "access";
   state.header = 10s;
   state.upstream_idle = 1500ms;
   state.head = 32_KiB;
   state.connections = 100000;
+  state.trusted_proxies = {{{1, 2, 3}, 24}};
+  state.trusts_unix_peers = true;
   AppState app;
   app.name = "web";
+  app.routes = {{"example.com", "/api", {"web"}}, {"", "/", {}}};
   app.queue_size = 100;
   app.queue_timeout = 10s;
   app.upstreams = {{9, 0, UpstreamKind::unix_path, "web/0-9.sock", 0, UpstreamPhase::ready},

@@ -24,8 +24,12 @@ config::Address tcp(const std::string& host, std::uint16_t port) {
 
 PlannedListeners planned(const std::vector<config::Address>& addresses) {
   ResolvedNames names;
-  for (const config::Address& address : addresses) names[address.host] = look_up(address.host);
-  return plan_listeners(addresses, names);
+  std::vector<config::Listener> wanted;
+  for (const config::Address& address : addresses) {
+    names[address.host] = look_up(address.host);
+    wanted.push_back({.address = address});
+  }
+  return plan_listeners(wanted, names);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ config::Loaded sample(const ScratchDir& dir, std::uint32_t workers) {
   config::Loaded loaded;
   config::Address address;
   address.host = "127.0.0.1";
-  loaded.config.listen = {address};
+  loaded.config.listen = {{.address = address}};
   loaded.config.runtime_dir = dir.path() + "/run";
   loaded.config.log_level = log::Level::error;
   config::App app;
@@ -396,7 +396,7 @@ TEST_CASE("a status too long for a message is cut, not fatal") {
   address.kind = config::Address::Kind::unix_path;
   for (int i = 0; i < 60; i++) {
     address.path = "/run/" + std::to_string(i) + std::string(90, 'x') + ".sock";
-    loaded.config.listen.push_back(address);
+    loaded.config.listen.push_back({.address = address});
   }
   Rig rig(std::move(loaded));
   rig.start();
@@ -447,7 +447,7 @@ TEST_CASE("a name without an address ends the start before any worker exists") {
   log::configure({"", static_cast<log::Level>(9), false});
   ScratchDir dir;
   config::Loaded loaded = sample(dir, 1);
-  loaded.config.listen[0].host = "no-such-host.invalid";
+  loaded.config.listen[0].address.host = "no-such-host.invalid";
   Rig rig(std::move(loaded));
   rig.start();
   rig.until([&] { return rig.keeper->exit_code.has_value(); });
