@@ -1,6 +1,9 @@
 #include "rota/base/json.h"
 
-#include <cstdint>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <iterator>
 
 namespace rota {
 
@@ -30,10 +33,12 @@ std::size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
-void append_json_string(std::string& out, std::string_view text) {
+bool append_json_string(std::string& out, std::string_view text, std::size_t most) {
   static constexpr char kHex[] = "0123456789abcdef";
+  static constexpr std::size_t kLongest = 6;  // \u00XX
   out.push_back('"');
   while (!text.empty()) {
+    if (most - out.size() <= kLongest || out.size() >= most) break;
     auto c = static_cast<unsigned char>(text[0]);
     std::size_t n = utf8_length(text);
     if (n == 0) {
@@ -52,6 +57,32 @@ void append_json_string(std::string& out, std::string_view text) {
     text.remove_prefix(n);
   }
   out.push_back('"');
+  return text.empty();
+}
+
+void append_utc_time(std::string& out, std::int64_t unix_ms) {
+  std::time_t seconds = unix_ms / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
+                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, unix_ms % 1000);
+}
+
+std::int64_t unix_milliseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+std::size_t whole_characters(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text.size();
+  // A lead byte stands at most three before the end of its sequence; what is no UTF-8 is cut anywhere.
+  for (std::size_t at = most; at > 0 && most - at < 4; at--) {
+    auto byte = static_cast<unsigned char>(text[at]);
+    if ((byte & 0xC0U) == 0x80U) continue;
+    return at + utf8_length(text.substr(at)) > most ? at : most;
+  }
+  return most;
 }
 
 }  // namespace rota

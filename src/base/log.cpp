@@ -8,7 +8,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <ctime>
+#include <iterator>
+
+#include "rota/base/json.h"
 
 namespace rota::log {
 
@@ -17,6 +19,7 @@ namespace {
 // Written once by configure(), before any second thread exists.
 Settings g_settings;
 std::atomic<Level> g_threshold{Level::info};
+std::atomic<Format> g_format{Format::text};
 
 std::string_view name_of(Level level) {
   switch (level) {
@@ -37,15 +40,6 @@ std::string_view journal_prefix(Level level) {
     case Level::error: return "<3>";
   }
   return "";
-}
-
-void append_time(std::string& out) {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  ::gmtime_r(&now.tv_sec, &parts);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z ", parts.tm_year + 1900,
-                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000);
 }
 
 // Stops at `most` bytes; false when something is left over.
@@ -80,6 +74,10 @@ void configure(const Settings& settings) {
 
 void set_threshold(Level threshold) { g_threshold.store(threshold, std::memory_order_relaxed); }
 
+void set_format(Format format) { g_format.store(format, std::memory_order_relaxed); }
+
+Format format() { return g_format.load(std::memory_order_relaxed); }
+
 Level threshold() { return g_threshold.load(std::memory_order_relaxed); }
 
 bool stderr_is_journal() {
@@ -90,18 +88,12 @@ bool stderr_is_journal() {
   return fmt::format("{}:{}", about.st_dev, about.st_ino) == stream;
 }
 
-void write(Level level, std::string_view message) {
-  if (level < threshold()) return;
-  if (!has_room()) {
-    g_dropped.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  std::string line;
-  line.reserve(message.size() + 96);
-  if (g_settings.journald_prefix) {
-    line += journal_prefix(level);
-  } else {
-    append_time(line);
+namespace {
+
+void append_text(std::string& line, Level level, std::string_view message, std::uint64_t lost) {
+  if (!g_settings.journald_prefix) {
+    append_utc_time(line, unix_milliseconds());
+    line += ' ';
   }
   if (!g_settings.role.empty()) {
     line += g_settings.role;
@@ -109,11 +101,43 @@ void write(Level level, std::string_view message) {
   }
   line += name_of(level);
   line += ": ";
-  if (std::uint64_t dropped = g_dropped.exchange(0, std::memory_order_relaxed); dropped > 0) {
-    fmt::format_to(std::back_inserter(line), "({} lines before this one were lost: nobody read them) ", dropped);
+  if (lost > 0) {
+    fmt::format_to(std::back_inserter(line), "({} lines before this one were lost: nobody read them) ", lost);
   }
   if (!append_escaped(line, message, kLineMax)) line += " [cut]";
-  write_raw(2, line);
+}
+
+void append_json(std::string& line, Level level, std::string_view message, std::uint64_t lost) {
+  line += "{\"time\":\"";
+  append_utc_time(line, unix_milliseconds());
+  fmt::format_to(std::back_inserter(line), "\",\"level\":\"{}\",", name_of(level));
+  if (!g_settings.role.empty()) fmt::format_to(std::back_inserter(line), "\"role\":\"{}\",", g_settings.role);
+  fmt::format_to(std::back_inserter(line), "\"pid\":{},", ::getpid());
+  if (lost > 0) fmt::format_to(std::back_inserter(line), "\"lost\":{},", lost);
+  line += "\"message\":";
+  if (!append_json_string(line, message, kLineMax)) line += ",\"cut\":true";
+  line += '}';
+}
+
+std::string make_line(Level level, std::string_view message, std::uint64_t lost) {
+  std::string line;
+  line.reserve(message.size() + 128);
+  if (g_settings.journald_prefix) line += journal_prefix(level);
+  format() == Format::json ? append_json(line, level, message, lost) : append_text(line, level, message, lost);
+  return line;
+}
+
+}  // namespace
+
+std::string line_of(Level level, std::string_view message) { return make_line(level, message, 0); }
+
+void write(Level level, std::string_view message) {
+  if (level < threshold()) return;
+  if (!has_room()) {
+    g_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  write_raw(2, make_line(level, message, g_dropped.exchange(0, std::memory_order_relaxed)));
 }
 
 void write_raw(int fd, std::string_view line) {

@@ -1,5 +1,6 @@
 #include "rota/keeper/requests.h"
 
+#include "rota/base/log.h"
 #include "rota/sys/memfd.h"
 
 namespace rota::keeper {
@@ -9,6 +10,14 @@ namespace {
 // One descriptor came with the message, and it is a sealed memfd of a size that we accept.
 bool has_bulk(const ipc::Packet& packet) {
   return packet.fd_count == 1 && sys::check_sealed_memfd(packet.fds[0].get(), ipc::kBulkMax).has_value();
+}
+
+bool use_for_log(const ipc::LogSettings& settings) {
+  if (settings.level > static_cast<unsigned>(log::Level::error)) return false;
+  if (settings.format > static_cast<unsigned>(log::Format::json)) return false;
+  log::set_threshold(static_cast<log::Level>(settings.level));
+  log::set_format(static_cast<log::Format>(settings.format));
+  return true;
 }
 
 }  // namespace
@@ -50,6 +59,7 @@ bool Requests::dispatch(ipc::Packet& packet, TimePoint now) {
     case KeeperMessage::pong: return as(ipc::Pong{}, bare, [&](auto& m) { return roles_.pong(m.number, now), true; });
     case KeeperMessage::kill_proxy:
       return as(ipc::KillProxy{}, bare, [&](auto& m) { return roles_.kill_proxy(m.epoch), true; });
+    case KeeperMessage::log_settings: return as(ipc::LogSettings{}, bare, [](auto& m) { return use_for_log(m); });
     default: return false;  // what only the keeper says, and numbers that nobody has given a meaning
   }
 }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <iterator>
 
 #include "rota/base/json.h"
@@ -41,12 +40,9 @@ void append_milliseconds(std::string& out, std::string_view key, double value) {
 }  // namespace
 
 void append_access_line(std::string& out, const AccessRecord& record) {
-  std::time_t seconds = record.time_ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  fmt::format_to(std::back_inserter(out), "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\"",
-                 parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                 record.time_ms % 1000);
+  out += "{\"time\":\"";
+  append_utc_time(out, record.time_ms);
+  out += '"';
   append_text(out, "client", record.client);
   append_text(out, "method", record.method);
   append_text(out, "host", record.host);

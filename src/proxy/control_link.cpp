@@ -210,6 +210,7 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   if (state_ != nullptr && state->version < state_->version) return;
   state_ = std::move(state);
   log::set_threshold(static_cast<log::Level>(std::min<int>(state_->log_level, static_cast<int>(log::Level::error))));
+  log::set_format(state_->log_format == 1 ? log::Format::json : log::Format::text);
   if (loops_.empty()) start_loops();
   use_access_log();
   applied_.clear();

@@ -88,6 +88,9 @@ void KeeperLink::save_proxy_state(int bulk) {
   send(ipc::ProxyStateSaved{}, fds);
 }
 void KeeperLink::kill_proxy(std::uint64_t epoch) { send(ipc::KillProxy{epoch}); }
+void KeeperLink::log_settings(log::Level level, log::Format format) {
+  send(ipc::LogSettings{static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(format)});
+}
 // A line for people, whatever its length: the end of it is not worth a message that does not fit.
 void KeeperLink::notify(std::string_view text) {
   std::size_t end = std::min(text.size(), kNotifyMax);

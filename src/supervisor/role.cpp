@@ -44,7 +44,15 @@ Role::Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel)
       shutdown_(config_.shutdown, longest_grace(config_)),
       shutdown_timer_(loop, *this) {
   keeper_.hello();
+  use_log_settings();
   keeper_.list();
+}
+
+// One log, one format: the keeper's lines and the proxy's (by its state) are like ours.
+void Role::use_log_settings() {
+  log::set_threshold(config_.log_level);
+  log::set_format(config_.log_format);
+  keeper_.log_settings(config_.log_level, config_.log_format);
 }
 
 // The end of a turn ---------------------------------------------------------------------------------------------------
@@ -115,6 +123,7 @@ ipc::ProxyState Role::proxy_state() const {
   state.listeners = listeners_.states();
   if (config_.access_log.to != config::AccessLog::To::off) state.access_log = "access-log";
   state.log_level = static_cast<std::uint8_t>(config_.log_level);
+  state.log_format = static_cast<std::uint8_t>(config_.log_format);
   state.header = config_.timeouts.header;
   state.body = config_.timeouts.body;
   state.idle = config_.timeouts.idle;

@@ -62,6 +62,7 @@ class Role final : KeeperListener,
   void tell_status();
   void obey(const ShutdownOrders& orders);
   void arm_shutdown();
+  void use_log_settings();
   void reopen_logs();
   void end(ExitCode code);
   bool all_idle() const;

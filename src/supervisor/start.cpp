@@ -53,7 +53,13 @@ void Role::begin() {
   for (const FoundProcess& process : found_) newest = std::max(newest, process.id);
   next_id_ = std::max(earlier_ ? earlier_->next_id : 1, newest + 1);
   if (!loaded_.problems.empty()) {
-    for (const config::Problem& problem : loaded_.problems) log::write_raw(2, problem.shown);
+    for (const config::Problem& problem : loaded_.problems) {
+      if (log::format() == log::Format::json) {
+        log::error("{}", problem.shown);
+      } else {
+        log::write_raw(2, problem.shown);  // several lines, with a caret
+      }
+    }
     fail({config::exit_code_of(loaded_.problems), "the configuration has mistakes; nothing was started"});
     return;
   }

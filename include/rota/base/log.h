@@ -1,17 +1,21 @@
 // The log front end: one line, one write(2) to stderr, never a buffer that a crash could lose.
 // Each process calls configure() once at start; before that lines appear without a role. Any thread.
-// Under systemd (stderr is the journal) lines start with the journal's <n> priority prefix and carry no time stamp of
-// their own.
+// Under systemd (stderr is the journal) lines start with the journal's <n> priority prefix, and text carries no time
+// stamp of its own.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
 
 namespace rota::log {
 
 enum class Level { debug, info, warning, error };
-enum class Format { text, json };
+enum class Format {
+  text,  // 2026-11-22T13:43:06.288Z supervisor info: web.0 ready after 28 ms
+  json,  // {"time":...,"level":"info","role":"supervisor","pid":71,"message":"web.0 ready after 28 ms"}
+};
 
 struct Settings {
   std::string_view role;  // "keeper", "supervisor", "proxy"; must outlive the process's log (a literal)
@@ -22,6 +26,8 @@ struct Settings {
 void configure(const Settings& settings);  // before any second thread exists
 void set_threshold(Level threshold);       // any thread, any time
 Level threshold();
+void set_format(Format format);  // any thread, any time
+Format format();
 
 // True when $JOURNAL_STREAM names the file behind stderr (systemd.exec(5)).
 bool stderr_is_journal();
@@ -31,6 +37,9 @@ bool stderr_is_journal();
 // one says how many were.
 inline constexpr std::size_t kLineMax = 4000;  // less than PIPE_BUF
 void write(Level level, std::string_view message);
+
+// The line that write() would write, without its line feed: for who has a buffer of lines of his own.
+std::string line_of(Level level, std::string_view message);
 
 // A line as it is (worker output, an access-log line to stdout), with its line feed added. Atomic up to PIPE_BUF.
 void write_raw(int fd, std::string_view line);

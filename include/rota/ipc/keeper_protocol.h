@@ -39,6 +39,8 @@ enum class KeeperMessage : std::uint16_t {
   ping, spawned, exec_failed, exited, bound, listed, list_end, shelved, saved_state, signalled, proxy_started, proxy_exited,
   // keeper -> proxy
   proxy_fd, proxy_fd_gone, supervisor_channel, initial_state,
+  // supervisor -> keeper
+  log_settings,
 };
 
 // Both ends say it first. epoch: how many times the keeper has started this role, from 1.
@@ -152,6 +154,14 @@ struct KillProxy {
   static constexpr auto kType = KeeperMessage::kill_proxy;
   std::uint64_t epoch = 0;
   template <class A, class S> static void fields(A& a, S& s) { a(s.epoch); }
+};
+
+// How the keeper's own log lines look from now on: one log is in one format. A later supervisor says it again.
+struct LogSettings {
+  static constexpr auto kType = KeeperMessage::log_settings;
+  std::uint8_t level = 1;   // of log::Level
+  std::uint8_t format = 0;  // of log::Format
+  template <class A, class S> static void fields(A& a, S& s) { a(s.level); a(s.format); }
 };
 
 // The keeper asks every kPingInterval; a supervisor silent for kSilenceMax is killed and started again.

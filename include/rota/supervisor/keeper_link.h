@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rota/base/exit_code.h"
+#include "rota/base/log.h"
 #include "rota/base/unique_fd.h"
 #include "rota/ipc/channel.h"
 #include "rota/uv/handles.h"
@@ -60,6 +61,7 @@ class KeeperLink final : uv::FdListener {
   void proxy_recipe(const ipc::SpawnSpec& spec);
   void save_proxy_state(int bulk);
   void kill_proxy(std::uint64_t epoch);
+  void log_settings(log::Level level, log::Format format);
   void notify(std::string_view text);
   void shut_down(ExitCode code);
 

@@ -125,3 +125,67 @@ TEST_CASE("a reader of stderr that has stopped stops nobody; afterwards the loss
   CHECK(got.find("[cut]\n") != std::string::npos);
   CHECK(got.find("lines before this one were lost: nobody read them) afterwards\n") != std::string::npos);
 }
+
+namespace {
+std::string json_string(std::string_view text, std::size_t most = std::string::npos) {
+  std::string out;
+  append_json_string(out, text, most);
+  return out;
+}
+}  // namespace
+
+TEST_CASE("a log line in JSON is one object on one line, whatever the message is") {
+  int pipe_fds[2];
+  REQUIRE(::pipe2(pipe_fds, O_CLOEXEC) == 0);
+  UniqueFd reader(pipe_fds[0]);
+  UniqueFd saved(::dup(2));
+  ::dup2(pipe_fds[1], 2);
+  ::close(pipe_fds[1]);
+  log::configure({"test", log::Level::info, false});
+  log::set_format(log::Format::json);
+  log::warning("a\n\"quoted\" \xff {}", "\x1b[31m");
+  log::info("{}", std::string(10'000, '\x01'));
+  std::string alone = log::line_of(log::Level::error, "x");
+  log::set_format(log::Format::text);
+  log::configure({});
+  ::dup2(saved.get(), 2);
+  char buffer[16384];
+  ssize_t n = ::read(reader.get(), buffer, sizeof buffer);
+  REQUIRE(n > 0);
+  std::string_view got(buffer, static_cast<std::size_t>(n));
+  std::string first(got.substr(0, got.find('\n')));
+  std::string pid = std::to_string(::getpid());
+  CHECK(first.starts_with("{\"time\":\"20"));
+  CHECK(first.ends_with("Z\",\"level\":\"warning\",\"role\":\"test\",\"pid\":" + pid +
+                        ",\"message\":\"a\\u000a\\\"quoted\\\" \xEF\xBF\xBD \\u001b[31m\"}"));
+  std::string_view second = got.substr(first.size() + 1);
+  CHECK(second.size() <= log::kLineMax + 32);
+  CHECK(second.ends_with("\\u0001\",\"cut\":true}\n"));
+  CHECK(alone.ends_with(",\"message\":\"x\"}"));
+}
+
+TEST_CASE("a JSON string keeps to its limit and is always closed") {
+  CHECK(json_string("abc") == "\"abc\"");
+  for (std::size_t most = 2; most < 40; most++) {
+    std::string cut = json_string("a\"\x01gr\xc3\xbc\xc3\x9f and more and more and more", most);
+    CHECK(cut.size() <= most);
+    CHECK(cut.front() == '"');
+    CHECK(cut.back() == '"');
+  }
+}
+
+TEST_CASE("a text is never cut inside a character") {
+  CHECK(whole_characters("abc", 5) == 3);
+  CHECK(whole_characters("abc", 2) == 2);
+  std::string euro =
+      "a\xe2\x82\xac"
+      "b";
+  CHECK(whole_characters(euro, 1) == 1);
+  CHECK(whole_characters(euro, 2) == 1);
+  CHECK(whole_characters(euro, 3) == 1);
+  CHECK(whole_characters(euro, 4) == 4);
+  CHECK(whole_characters("\x80\x80\x80\x80\x80\x80", 5) == 5);
+  std::string time;
+  append_utc_time(time, 1'700'000'000'042);
+  CHECK(time == "2023-11-14T22:13:20.042Z");
+}

@@ -74,6 +74,7 @@ void for_each_message(Visit visit) {
   visit(List{});
   visit(ShutDown{78});
   visit(KillProxy{3});
+  visit(LogSettings{3, 1});
   visit(Ping{1});
   visit(Pong{2});
   visit(Spawned{5, 1234});

@@ -138,6 +138,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   ipc::ProxyState state;  // the last the proxy was told
   std::vector<std::uint64_t> versions;
   std::optional<int> exit_code;
+  int log_format = -1;
 
  private:
   void on_timer(uv::Timer&) override {
@@ -216,6 +217,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       case notify: notified.emplace_back(get<ipc::Notify>(packet).text); break;
       case proxy_recipe: start_proxy(); break;
       case kill_proxy: killed_proxies.push_back(get<ipc::KillProxy>(packet).epoch); break;
+      case log_settings: log_format = get<ipc::LogSettings>(packet).format; break;
       case proxy_state: break;
       case shutdown: exit_code = get<ipc::ShutDown>(packet).exit_code; break;
       default: FAIL("unexpected message " << packet.type());

@@ -22,7 +22,7 @@ config::Loaded sample(const ScratchDir& dir, std::uint32_t workers) {
   address.host = "127.0.0.1";
   loaded.config.listen = {{.address = address}};
   loaded.config.runtime_dir = dir.path() + "/run";
-  loaded.config.log_level = log::Level::error;
+  loaded.config.log_level = static_cast<log::Level>(9);  // silent
   config::App app;
   app.name = "web";
   app.command = {"app"};
@@ -441,6 +441,19 @@ TEST_CASE("no socket path is used again by a later rota in the same directory") 
     spawned += keeper.spawned.size();
   }
   REQUIRE(paths.size() == spawned);
+}
+
+TEST_CASE("the keeper is told how the log looks") {
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 1);
+  loaded.config.log_format = log::Format::json;
+  Rig rig(std::move(loaded));
+  rig.start();
+  rig.until([&] { return rig.keeper->ready() == 1; });
+  CHECK(rig.keeper->log_format == 1);
+  CHECK(rig.keeper->state.log_format == 1);
+  CHECK(log::format() == log::Format::json);
+  log::set_format(log::Format::text);
 }
 
 TEST_CASE("a name without an address ends the start before any worker exists") {
