@@ -4,7 +4,9 @@
 #   long_root SUITE [VARIANT]      a copy of it to spoil, gone when the test ends; sets $root
 #   long_clone ROOT                this repository's last commit, cloned to ROOT/rota
 #   long_enter ROOT COMMAND...     runs it in ROOT, in mounts and processes of its own; all of them end with it
-#   long_child PID                 the child of a process: of a `long_enter ... &` what is process 1 in there
+#   long_enter_background ROOT COMMAND...   does not wait for it; sets $entered, a process whose death ends it all and
+#                                  whose child (long_child $entered) is process 1 in there
+#   long_child PID                 the child of a process
 #   long_until SECONDS COMMAND...  waits until it succeeds
 #   long_result TEXT               a line of the summary that tests/long/run prints at the end
 #   long_at_end COMMAND...         run when the test ends, however it ends; the last one first
@@ -40,7 +42,8 @@ long_at_end() { long_undo=("$(printf '%q ' "$@")" "${long_undo[@]}"); }
 long_clean() {
   local status=$? command made
   set +e
-  for command in "${long_undo[@]}"; do eval "$command"; done
+  trap - ERR
+  for command in "${long_undo[@]}"; do eval "$command" 2>/dev/null; done
   for made in "${!long_made[@]}"; do
     long_save_downloads "$made" "${long_made[$made]}"
     if [ -n "${ROTA_KEEP:-}" ]; then long_say "kept: $made"; else rm -rf --one-file-system "$made"; fi
@@ -54,7 +57,7 @@ long_start() {
   mkdir -p "$long_roots"
   trap long_clean EXIT
   # shellcheck disable=SC2154
-  trap 'status=$?; long_say "${BASH_SOURCE[0]}:$LINENO: status $status: $BASH_COMMAND"' ERR
+  trap 'status=$?; long_say "${BASH_SOURCE[0]}:$LINENO: status $status: ${BASH_COMMAND:0:200}"' ERR
   trap 'exit 130' INT
   trap 'exit 143' TERM
   # Left by a test that was killed.
@@ -132,28 +135,42 @@ long_clone() {
   long_say "commit $(git -C "$long_tree" log -1 --format='%h %s')"
 }
 
-# The command is process 1 of what it starts in. `long_enter ... &` leaves in $! a process whose death ends it all.
-long_enter() {
+long_command() {
   local where=$1 keep=() name
   shift
   for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_FIND_LINKS PIP_CERT GOPROXY GOFLAGS; do
     [ -z "${!name:-}" ] || keep+=("$name=${!name}")
   done
   # shellcheck disable=SC2016
-  unshare --mount --pid --ipc --uts --fork --kill-child --mount-proc="$where/proc" bash -c '
-    set -e
-    where=$1; shift
-    mount --rbind /sys "$where/sys"
-    mount --rbind /dev "$where/dev"
-    mount -t tmpfs -o mode=1777 tmpfs "$where/dev/shm"
-    mount -t tmpfs -o mode=1777 tmpfs "$where/tmp"
-    mount -t tmpfs -o mode=755 tmpfs "$where/run"
-    exec chroot "$where" "$@"' enter "$where" \
-    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 \
-    "${keep[@]}" "$@"
+  entering=(
+    unshare --mount --pid --ipc --uts --fork --kill-child --mount-proc="$where/proc" bash -c '
+      set -e
+      where=$1; shift
+      mount --rbind /sys "$where/sys"
+      mount --rbind /dev "$where/dev"
+      mount -t tmpfs -o mode=1777 tmpfs "$where/dev/shm"
+      mount -t tmpfs -o mode=1777 tmpfs "$where/tmp"
+      mount -t tmpfs -o mode=755 tmpfs "$where/run"
+      exec chroot "$where" "$@"' enter "$where"
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
+    "${keep[@]}" "$@")
 }
 
-# The first child of a process. Of a `long_enter ... &` it is process 1 in there, as this side sees it.
+long_enter() {
+  local entering
+  long_command "$@"
+  "${entering[@]}"
+}
+
+long_enter_background() {
+  local entering
+  long_command "$@"
+  "${entering[@]}" &
+  entered=$!
+  long_at_end kill -KILL "$entered"
+}
+
+# The first child of a process.
 long_child() {
   local children=""
   read -r children 2>/dev/null <"/proc/$1/task/$1/children" || true
