@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 namespace rota::supervisor {
 
@@ -97,9 +99,27 @@ ipc::SpawnSpec worker_spec(const config::App& app, const WorkerPlace& place, con
     set(spec.env, "LOGNAME", change_to->name);
   }
   for (const auto& [name, value] : app.env) set(spec.env, name, fill_placeholders(value, place));
-  spec.umask = 0007;
+  spec.umask = app.umask;
+  for (const config::ResourceLimit& limit : app.limits)
+    spec.limits.push_back({limit.resource, limit.value, limit.value});
+  spec.set_oom_score_adj = app.oom_score_adj.has_value();
+  spec.oom_score_adj = app.oom_score_adj.value_or(0);
   spec.directory = app.directory;
   return spec;
+}
+
+std::string explain_spawn_failure(std::string_view step, int error, std::string_view detail) {
+  const char* why = std::strerror(error);
+  bool denied = error == EPERM || error == EACCES;
+  if (step == "oom_score_adj") {
+    return fmt::format("oom_score_adj cannot be {}: {}{}", detail, why,
+                       denied ? "; only root may make it less than rota's own" : "");
+  }
+  if (step == "limits") {
+    return fmt::format("a limit cannot be set ({}): {}{}", detail, why,
+                       denied ? "; only root may raise a limit above rota's own" : "");
+  }
+  return fmt::format("{}{}{}: {}", step, detail.empty() ? "" : " ", detail, why);
 }
 
 ipc::SpawnSpec proxy_spec(const std::string& runtime_dir, const std::optional<sys::User>& change_to,

@@ -17,6 +17,16 @@ constexpr std::uint16_t kPrivilegedPorts = 1024;
 
 bool is_numeric_v6(const std::string& host) { return host.find(':') != std::string::npos; }
 
+// From the address alone, so that it means the same socket after a reload; ports left to the kernel are numbered.
+std::string shelf_name(const Listener& one, const std::vector<Listener>& before) {
+  std::string name = "listen/" + text_of(one);
+  name.resize(std::min(name.size(), ipc::kShelfNameMax));
+  if (one.port != 0 || one.kind == ipc::BindKind::unix_path) return name;
+  auto same = std::count_if(before.begin(), before.end(),
+                            [&](const Listener& other) { return other.name.substr(0, other.name.rfind('/')) == name; });
+  return fmt::format("{}/{}", name, same);
+}
+
 bool may_be_absent(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == EPROTONOSUPPORT; }
 
 }  // namespace
@@ -39,8 +49,7 @@ PlannedListeners plan_listeners(const std::vector<config::Listener>& wanted, con
       return other.kind == one.kind && other.host == one.host && other.port == one.port && one.port != 0;
     });
     if (known != plan.listeners.end()) return known->configured.push_back(index);
-    one.name = fmt::format("listen/{}/{}", plan.listeners.size(), text_of(one));
-    one.name.resize(std::min(one.name.size(), ipc::kShelfNameMax));
+    one.name = shelf_name(one, plan.listeners);
     plan.listeners.push_back(std::move(one));
   };
   for (; index < wanted.size(); index++) {
@@ -122,33 +131,21 @@ StartFailure explain_bind(const Listener& listener, int error, const std::string
   }
 }
 
-void Listeners::found(const ipc::Shelved& shelved) { held_.push_back({std::string(shelved.name), shelved.port}); }
+void Listeners::found(const ipc::Shelved& shelved) { held_[std::string(shelved.name)] = shelved.port; }
 
-void Listeners::start(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing) {
-  threads_ = threads;
-  bind_missing_ = bind_missing;
-  all_ = std::move(planned);
-  waiting_ = all_.size();
-  std::vector<std::string> wanted;
-  for (Listener& one : all_) wanted.push_back(one.name);
-  for (const Held& held : held_) {
-    if (std::find(wanted.begin(), wanted.end(), held.name) == wanted.end()) keeper_.unshelve(held.name);
-  }
-  for (Listener& one : all_) {
-    auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.name == one.name; });
-    if (held == held_.end() && bind_missing) {
+void Listeners::prepare(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing) {
+  plan_ = Plan{std::move(planned), threads, bind_missing, 0, {}, {}};
+  plan_->waiting = 1;  // until all have been asked for
+  for (Listener& one : plan_->listeners) {
+    if (auto held = held_.find(one.name); held != held_.end()) {
+      one.bound = true;
+      if (held->second != 0) one.port = held->second;
+    } else if (bind_missing) {
+      plan_->waiting++;
       bind(one);
-      continue;
     }
-    waiting_--;
-    if (held == held_.end()) continue;
-    one.bound = true;
-    if (held->port != 0) one.port = held->port;
   }
-  if (waiting_ == 0) {
-    waiting_ = 1;
-    finish_one();
-  }
+  if (--plan_->waiting == 0) finish();
 }
 
 void Listeners::bind(const Listener& planned) {
@@ -160,49 +157,88 @@ void Listeners::bind(const Listener& planned) {
   message.v6only = planned.v6only;
   message.path = planned.address.path;
   message.mode = kUnixListenerMode;
-  message.sockets = planned.kind == ipc::BindKind::unix_path ? 1 : threads_;
+  message.sockets = planned.kind == ipc::BindKind::unix_path ? 1 : plan_->threads;
   keeper_.bind(message);
 }
 
 void Listeners::on_bound(const ipc::Bound& bound) {
-  auto one = std::find_if(all_.begin(), all_.end(), [&](const Listener& l) { return l.name == bound.name; });
-  if (one == all_.end() || waiting_ == 0) return;
+  std::string name(bound.name);
+  if (bound.error == 0) held_[name] = bound.port;
+  if (!plan_) {  // given up meanwhile
+    if (bound.error == 0) unshelve(name);
+    return;
+  }
+  auto one =
+      std::find_if(plan_->listeners.begin(), plan_->listeners.end(), [&](const Listener& l) { return l.name == name; });
+  if (one == plan_->listeners.end() || plan_->waiting == 0) return;
   if (bound.error == 0) {
     one->bound = true;
     if (bound.port != 0) one->port = bound.port;
+    plan_->fresh.insert(name);
   } else if (one->address.host.empty() && one->kind == ipc::BindKind::tcp6 && may_be_absent(bound.error)) {
     one->kind = ipc::BindKind::tcp4;  // a kernel without IPv6: all addresses are the IPv4 ones
     one->host = "0.0.0.0";
     bind(*one);
     return;
-  } else if (!(one->optional && may_be_absent(bound.error)) && !failure_) {
-    failure_ = explain_bind(*one, bound.error, std::string(bound.step));
+  } else if (!(one->optional && may_be_absent(bound.error)) && !plan_->failure) {
+    plan_->failure = explain_bind(*one, bound.error, std::string(bound.step));
   }
-  finish_one();
+  if (--plan_->waiting == 0) finish();
 }
 
-void Listeners::finish_one() {
-  if (--waiting_ > 0) return;
-  for (const Listener& one : all_) {
+void Listeners::finish() {
+  const auto& all = plan_->listeners;
+  for (const Listener& one : all) {
     bool served =
-        std::any_of(all_.begin(), all_.end(), [&](const Listener& l) { return l.bound && l.address == one.address; });
-    if (!served && bind_missing_ && !failure_) failure_ = explain_bind(one, EADDRNOTAVAIL, "bind");
+        std::any_of(all.begin(), all.end(), [&](const Listener& l) { return l.bound && l.address == one.address; });
+    if (!served && plan_->bind_missing && !plan_->failure) plan_->failure = explain_bind(one, EADDRNOTAVAIL, "bind");
   }
-  if (failure_) {
-    listener_.on_listeners_failed(*failure_);
+  if (plan_->failure) {
+    StartFailure failure = *plan_->failure;
+    undo();
+    listener_.on_listeners_failed(failure);
     return;
-  }
-  for (const Listener& one : all_) {
-    if (one.bound) log::at(held_.empty() ? log::Level::info : log::Level::debug, "listening on {}", text_of(one));
   }
   listener_.on_listeners_ready();
 }
 
+void Listeners::undo() {
+  for (const std::string& name : plan_->fresh) unshelve(name);
+  plan_.reset();
+}
+
+void Listeners::commit() {
+  Plan plan = std::move(*plan_);
+  plan_.reset();
+  std::set<std::string> wanted;
+  for (const Listener& one : plan.listeners) wanted.insert(one.name);
+  std::vector<std::string> gone;
+  for (const auto& [name, port] : held_) {
+    if (!wanted.contains(name)) gone.push_back(name);
+  }
+  for (const std::string& name : gone) unshelve(name);
+  for (const Listener& one : all_) {
+    if (one.bound && !wanted.contains(one.name)) log::info("no longer listening on {}", text_of(one));
+  }
+  all_ = std::move(plan.listeners);
+  for (const Listener& one : all_) {
+    if (!one.bound) continue;
+    log::at(plan.fresh.contains(one.name) ? log::Level::info : log::Level::debug, "listening on {}", text_of(one));
+  }
+}
+
 void Listeners::close_all() {
+  if (plan_) undo();
   for (Listener& one : all_) {
-    if (one.bound) keeper_.unshelve(one.name);
+    if (one.bound) unshelve(one.name);
     one.bound = false;
   }
+}
+
+void Listeners::unshelve(const std::string& name) {
+  std::string copy = name;  // it may be the key that goes
+  held_.erase(copy);
+  keeper_.unshelve(copy);
 }
 
 std::vector<ipc::ListenerState> Listeners::states() const {
@@ -211,6 +247,17 @@ std::vector<ipc::ListenerState> Listeners::states() const {
     if (one.bound) states.push_back({one.name, text_of(one), one.proxy_protocol});
   }
   return states;
+}
+
+// Closed ones too: a route to one listener must never become a route to all.
+std::vector<std::string> Listeners::names_of(std::uint32_t configured) const {
+  std::vector<std::string> names;
+  for (const Listener& one : all_) {
+    if (std::find(one.configured.begin(), one.configured.end(), configured) != one.configured.end()) {
+      names.push_back(one.name);
+    }
+  }
+  return names;
 }
 
 std::string Listeners::summary() const {

@@ -116,29 +116,6 @@ void Role::save() {
   saved_ = std::move(bytes);
 }
 
-ipc::ProxyState Role::proxy_state() const {
-  ipc::ProxyState state;
-  state.phase = draining_ ? ipc::ProxyPhase::draining : ipc::ProxyPhase::serving;
-  state.threads = config_.threads;
-  state.listeners = listeners_.states();
-  if (config_.access_log.to != config::AccessLog::To::off) state.access_log = "access-log";
-  state.log_level = static_cast<std::uint8_t>(config_.log_level);
-  state.log_format = static_cast<std::uint8_t>(config_.log_format);
-  state.header = config_.timeouts.header;
-  state.body = config_.timeouts.body;
-  state.idle = config_.timeouts.idle;
-  state.connect = config_.timeouts.connect;
-  state.write = config_.timeouts.write;
-  state.upstream_idle = config_.timeouts.upstream_idle;
-  state.head = config_.limits.head;
-  state.target = config_.limits.target;
-  state.body_max = config_.limits.body;
-  state.fields_max = config_.limits.fields;
-  state.connections = config_.limits.connections;
-  for (const auto& app : apps_) state.apps.push_back(app->state());
-  return state;
-}
-
 void Role::publish() {
   ipc::ProxyState state = proxy_state();
   state.version = version_ + 1;

@@ -20,6 +20,14 @@ struct Startable {
     a(s.app.command);
     a(s.app.directory);
     a(s.app.user);
+    a(s.app.group);
+    a(s.app.umask);
+    for (const config::ResourceLimit& limit : s.app.limits) {
+      a(limit.resource);
+      a(limit.value);
+    }
+    a(s.app.oom_score_adj.has_value());
+    a(s.app.oom_score_adj.value_or(0));
     for (const auto& [name, value] : s.app.env) {
       a(name);
       a(value);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "rota/base/check.h"
 #include "rota/base/log.h"
@@ -75,7 +74,7 @@ void Slot::on_spawned(int pid, Fds output) {
 }
 
 void Slot::on_exec_failed(std::string_view step, int error, std::string_view detail) {
-  apply(ExecFailed{fmt::format("{}{}{}: {}", step, detail.empty() ? "" : " ", detail, std::strerror(error))});
+  apply(ExecFailed{explain_spawn_failure(step, error, detail)});
 }
 
 void Slot::on_exited(int status) {

@@ -6,6 +6,7 @@
 
 #include "role.h"
 #include "rota/base/log.h"
+#include "rota/supervisor/users.h"
 #include "rota/sys/cpu.h"
 
 extern char** environ;
@@ -15,35 +16,6 @@ namespace rota::supervisor {
 namespace {
 
 constexpr const char* kAccessLogName = "access-log";
-
-bool is_root() { return ::geteuid() == 0; }
-
-// The user a process changes to: only root can, and nobody changes to what he is.
-struct UserChoice {
-  std::optional<sys::User> change_to;
-  Failure failure;
-};
-UserChoice choose_user(const std::string& name, const std::string& what) {
-  UserChoice choice;
-  if (name.empty()) return choice;
-  auto user = sys::find_user(name);
-  if (!user) {
-    choice.failure =
-        StartFailure{ExitCode::configuration, fmt::format("the user {} of {} does not exist: create it, or name "
-                                                          "another one",
-                                                          name, what)};
-  } else if (user->uid != ::geteuid()) {
-    if (!is_root()) {
-      choice.failure =
-          StartFailure{ExitCode::not_permitted,
-                       fmt::format("{} cannot become user {}: only root may change users; start rota as root or "
-                                   "as {}, or remove `user`",
-                                   what, name, name)};
-    }
-    choice.change_to = std::move(*user);
-  }
-  return choice;
-}
 
 }  // namespace
 
@@ -69,7 +41,7 @@ void Role::begin() {
 
 Failure Role::prepare() {
   if (is_root()) {
-    UserChoice choice = choose_user(config_.user.empty() ? "nobody" : config_.user, "the proxy");
+    UserChoice choice = choose_user(config_.user.empty() ? "nobody" : config_.user, "", "the proxy");
     if (choice.failure) return choice.failure;
     proxy_user_ = std::move(choice.change_to);
   }
@@ -107,7 +79,7 @@ Failure Role::prepare_with_names() {
   if (Failure failure = prepare_access_log()) return failure;
   PlannedListeners planned = plan_listeners(config_.listen, names_);
   if (planned.failure && !stop_pending()) return planned.failure;
-  listeners_.start(std::move(planned.listeners), config_.threads, !stop_pending());
+  listeners_.prepare(std::move(planned.listeners), config_.threads, !stop_pending());
   return {};
 }
 
@@ -152,7 +124,7 @@ void Role::reopen_logs() {
 Failure Role::prepare_apps() {
   std::uint32_t parallel = start_parallel(sys::available_cpus());
   for (const config::App& app : config_.apps) {
-    UserChoice user = choose_user(app.user, "app " + app.name);
+    UserChoice user = choose_user(app);
     if (user.failure) return user.failure;
     std::vector<std::string> hosts;
     for (const config::Address& server : app.servers) {
@@ -182,6 +154,7 @@ Failure Role::prepare_apps() {
 
 // Everything that can refuse has agreed.
 void Role::on_listeners_ready() {
+  listeners_.commit();
   adopt_found();
   stage_ = Stage::running;
   version_ = epoch_ << 32U;  // above whatever an earlier supervisor has published

@@ -26,6 +26,9 @@ struct WorkerPlace {
 ipc::SpawnSpec worker_spec(const config::App& app, const WorkerPlace& place, const std::optional<sys::User>& change_to,
                            const std::vector<std::string>& inherited);
 
+// Why the program never ran, one clause: what the trampoline reports, and what to do where that is not plain.
+std::string explain_spawn_failure(std::string_view step, int error, std::string_view detail);
+
 // The proxy needs no secrets, so it gets none: time zone, journal and sanitizer settings only.
 ipc::SpawnSpec proxy_spec(const std::string& runtime_dir, const std::optional<sys::User>& change_to,
                           const char* const* environ_now);

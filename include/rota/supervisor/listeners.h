@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +19,7 @@
 namespace rota::supervisor {
 
 struct Listener {
-  std::string name;         // on the keeper's shelf
+  std::string name;         // on the keeper's shelf; the same for the same address in every plan
   config::Address address;  // as configured
   ipc::BindKind kind = ipc::BindKind::tcp4;
   std::string host;  // numeric
@@ -39,42 +42,53 @@ std::string text_of(const Listener& listener);  // "127.0.0.1:8080" with the rea
 
 class ListenersListener {
  public:
+  // The plan can be had: commit() puts it in force.
   virtual void on_listeners_ready() = 0;
+  // It cannot; what was bound for it is closed again.
   virtual void on_listeners_failed(const StartFailure& failure) = 0;
 
  protected:
   ~ListenersListener() = default;
 };
 
+// First everything new is bound, then all of it is put in force, or nothing: a socket that stays is never touched.
 class Listeners {
  public:
   Listeners(KeeperLink& keeper, ListenersListener& listener) : keeper_(keeper), listener_(listener) {}
 
-  // What the keeper holds already, before start().
+  // What the keeper holds already, before the first prepare().
   void found(const ipc::Shelved& shelved);
   // bind_missing: false when the end has begun; what was closed for it stays closed.
-  void start(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing);
+  void prepare(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing);
+  bool preparing() const { return plan_.has_value(); }
+  void commit();
   void on_bound(const ipc::Bound& bound);
-  void close_all();
+  void close_all();  // what is being prepared, too
+
   std::vector<ipc::ListenerState> states() const;
+  // The shelf names of a configured listener, by its index in Config::listen.
+  std::vector<std::string> names_of(std::uint32_t configured) const;
   std::string summary() const;  // "127.0.0.1:8080, [::1]:8080"
 
  private:
-  struct Held {
-    std::string name;
-    std::uint16_t port;
+  struct Plan {
+    std::vector<Listener> listeners;
+    std::uint32_t threads = 1;
+    bool bind_missing = true;
+    std::size_t waiting = 0;      // for answers of the keeper
+    std::set<std::string> fresh;  // bound for this plan
+    Failure failure;
   };
   void bind(const Listener& planned);
-  void finish_one();
+  void finish();
+  void undo();
+  void unshelve(const std::string& name);
 
   KeeperLink& keeper_;
   ListenersListener& listener_;
-  std::vector<Held> held_;
-  std::vector<Listener> all_;
-  std::size_t waiting_ = 0;
-  std::uint32_t threads_ = 1;
-  bool bind_missing_ = true;
-  Failure failure_;
+  std::map<std::string, std::uint16_t> held_;  // on the keeper's shelf, with their ports
+  std::vector<Listener> all_;                  // in force
+  std::optional<Plan> plan_;                   // not in force yet
 };
 
 }  // namespace rota::supervisor

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <set>
 
 #include "rota/supervisor/listeners.h"
 #include "rota/supervisor/where_listens.h"
@@ -53,6 +54,25 @@ TEST_CASE("each configured address becomes the sockets it needs") {
   auto unknown = planned({tcp("no-such-host.invalid", 80)});
   REQUIRE(unknown.failure);
   REQUIRE(unknown.failure->code == ExitCode::cannot_create);
+}
+
+TEST_CASE("an address has the same name on the shelf wherever it stands in the file") {
+  auto names = [](const std::vector<config::Address>& addresses) {
+    std::vector<std::string> found;
+    for (const Listener& one : planned(addresses).listeners) found.push_back(one.name);
+    return found;
+  };
+  config::Address path;
+  path.kind = config::Address::Kind::unix_path;
+  path.path = "/run/" + std::string(config::kSocketPathMax - 5, 'x');
+  auto before = names({tcp("", 8080), tcp("127.0.0.1", 0), tcp("127.0.0.1", 0), tcp("::1", 9), path});
+  auto after = names({path, tcp("::1", 9), tcp("10.0.0.1", 80), tcp("127.0.0.1", 0), tcp("", 8080)});
+  REQUIRE(std::set<std::string>(before.begin(), before.end()).size() == 5);
+  REQUIRE(after[0] == before[4]);
+  REQUIRE(after[1] == before[3]);
+  REQUIRE(after[3] == before[1]);
+  REQUIRE(after[4] == before[0]);
+  for (const std::string& name : before) REQUIRE(name.size() <= ipc::kShelfNameMax);
 }
 
 TEST_CASE("an address that two names stand for is listened on once") {

@@ -456,6 +456,40 @@ TEST_CASE("the keeper is told how the log looks") {
   log::set_format(log::Format::text);
 }
 
+TEST_CASE("the proxy is told of everything that concerns it, routes by the sockets they are limited to") {
+  ScratchDir dir;
+  config::Loaded loaded = sample(dir, 1);
+  config::Config& config = loaded.config;
+  config::Address second = config.listen[0].address;
+  second.host = "127.0.0.2";
+  config.listen.push_back({second, true});
+  config.timeouts.tunnel = 17s;
+  config.limits.connections_per_address = 5;
+  config.trusted_proxies.networks = {{{1, 2, 3}, 24}};
+  config.trusted_proxies.unix_peers = true;
+  config::App other = config.apps[0];
+  other.name = "other";
+  other.routes = {{"example.com", "/api", {}, ""}, {"", "/", {1}, ""}};
+  config.apps.push_back(other);
+  Rig rig(std::move(loaded));
+  rig.start();
+  rig.until([&] { return rig.keeper->ready() == 2; });
+  const ipc::ProxyState& state = rig.keeper->state;
+  REQUIRE(state.tunnel == 17s);
+  REQUIRE(state.connections_per_address == 5);
+  REQUIRE(state.trusts_unix_peers);
+  REQUIRE(state.trusted_proxies.at(0).prefix == 24);
+  REQUIRE(state.trusted_proxies.at(0).address[2] == 3);
+  REQUIRE_FALSE(state.listeners.at(0).proxy_protocol);
+  REQUIRE(state.listeners.at(1).proxy_protocol);
+  REQUIRE(state.apps.at(0).routes.empty());
+  const auto& routes = state.apps.at(1).routes;
+  REQUIRE(routes.at(0).host == "example.com");
+  REQUIRE(routes.at(0).path == "/api");
+  REQUIRE(routes.at(0).listeners.empty());
+  REQUIRE(routes.at(1).listeners == std::vector<std::string>{state.listeners[1].name});
+}
+
 TEST_CASE("a name without an address ends the start before any worker exists") {
   log::configure({"", static_cast<log::Level>(9), false});
   ScratchDir dir;

@@ -1,9 +1,13 @@
 // What workers and the proxy are started with, and what is remembered of them.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 #include "rota/supervisor/environment.h"
 #include "rota/supervisor/saved_state.h"
+#include "rota/supervisor/users.h"
 
 using namespace rota;
 using namespace rota::supervisor;
@@ -80,6 +84,53 @@ TEST_CASE("the app's own settings come last, its user's home before them") {
   REQUIRE(spec.change_user);
   REQUIRE(spec.uid == 33);
   REQUIRE(spec.groups == std::vector<std::uint32_t>{33, 44});
+}
+
+TEST_CASE("umask, limits and the likelihood of being killed are the app's") {
+  config::App app = sample_app();
+  REQUIRE_FALSE(worker_spec(app, {0, "/s"}, {}, {}).set_oom_score_adj);
+  app.umask = 0022;
+  app.limits = {{RLIMIT_NOFILE, 4096}, {RLIMIT_CORE, config::ResourceLimit::kUnlimited}};
+  app.oom_score_adj = -500;
+  ipc::SpawnSpec spec = worker_spec(app, {0, "/s"}, {}, {});
+  REQUIRE(spec.umask == 0022);
+  REQUIRE(spec.limits.size() == 2);
+  REQUIRE(spec.limits[0].resource == RLIMIT_NOFILE);
+  REQUIRE(spec.limits[0].soft == 4096);
+  REQUIRE(spec.limits[0].hard == 4096);
+  REQUIRE(spec.limits[1].soft == RLIM_INFINITY);
+  REQUIRE(spec.set_oom_score_adj);
+  REQUIRE(spec.oom_score_adj == -500);
+
+  REQUIRE(explain_spawn_failure("exec", ENOENT, "nod") == "exec nod: No such file or directory");
+  REQUIRE(explain_spawn_failure("oom_score_adj", EACCES, "-500") ==
+          "oom_score_adj cannot be -500: Permission denied; only root may make it less than rota's own");
+  REQUIRE(explain_spawn_failure("limits", EPERM, "resource 7").find("only root") != std::string::npos);
+}
+
+TEST_CASE("a process stays who it is, unless it is told otherwise and may change") {
+  REQUIRE_FALSE(choose_user("", "", "app web").change_to);
+  auto self = sys::find_user_by_id(::geteuid());
+  if (self) {
+    UserChoice same = choose_user(self->name, "", "app web");
+    REQUIRE_FALSE(same.failure);
+    REQUIRE_FALSE(same.change_to);
+  }
+  UserChoice nobody = choose_user("no-such-user", "", "app web");
+  REQUIRE(nobody.failure);
+  REQUIRE(nobody.failure->code == ExitCode::configuration);
+  UserChoice nothing = choose_user("", "no-such-group", "app web");
+  REQUIRE(nothing.failure);
+  REQUIRE(nothing.failure->text.find("group no-such-group of app web does not exist") != std::string::npos);
+  UserChoice other = choose_user("", "65533", "app web");
+  if (is_root()) {
+    REQUIRE(other.change_to);
+    REQUIRE(other.change_to->gid == 65533);
+    REQUIRE(other.change_to->uid == ::geteuid());
+  } else {
+    REQUIRE(other.failure);
+    REQUIRE(other.failure->code == ExitCode::not_permitted);
+  }
 }
 
 TEST_CASE("the proxy is given no secret and no privilege") {
@@ -163,6 +214,16 @@ TEST_CASE("a change that needs new workers changes the hash, another does not") 
   app.workers = 9;
   app.stop.grace = 1s;
   REQUIRE(config_hash(app) == before);
+  for (auto change : {+[](config::App& a) { a.group = "www"; }, +[](config::App& a) { a.umask = 0; },
+                      +[](config::App& a) {
+                        a.limits = {{RLIMIT_CORE, 0}};
+                      },
+                      +[](config::App& a) { a.oom_score_adj = 0; }, +[](config::App& a) { a.user = "www"; },
+                      +[](config::App& a) { a.directory = "/"; }}) {
+    config::App other = app;
+    change(other);
+    REQUIRE(config_hash(other) != before);
+  }
   app.env[0].second = "test";
   REQUIRE(config_hash(app) != before);
 }
