@@ -216,13 +216,14 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   applied_.clear();
   quiet_.clear();
   drained_.clear();
-  for (auto& one : loops_) one->command(ApplyState{state_});
+  const ApplyState order(state_);
+  for (auto& one : loops_) one->command(order);
 }
 
 void ControlLink::start_loops() {
   std::size_t connections = connections_for(*state_);
   for (std::size_t i = 0; i < state_->threads; i++) {
-    loops_.push_back(std::make_unique<DataLoop>(i, connections, log_writer_, *this));
+    loops_.push_back(std::make_unique<DataLoop>(i, connections, log_writer_, gate_, *this));
   }
   for (auto& one : loops_) one->start();
   for (auto& [name, entry] : shelf_) {

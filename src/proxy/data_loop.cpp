@@ -9,9 +9,11 @@
 
 namespace rota::proxy {
 
-DataLoop::DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, LoopEvents& events)
+DataLoop::DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, ClientGate& gate,
+                   LoopEvents& events)
     : index_(index),
       connections_max_(connections_max),
+      gate_(gate),
       events_(events),
       loop_("data " + std::to_string(index)),
       context_(loop_, log_writer, *this),
@@ -59,6 +61,7 @@ void DataLoop::obey(StopLoop&) {
 void DataLoop::obey(ApplyState& order) {
   bool was_draining = context_.draining();
   context_.state = std::move(order.state);
+  routing_ = std::move(order.routing);
   apply_apps(*context_.state);
   update_listeners();
   for (auto& app : apps_) {
@@ -79,10 +82,12 @@ void DataLoop::apply_apps(const ipc::ProxyState& state) {
                              [&](const ipc::AppState& one) { return one.name == app->name(); });
     if (!known) app->forget();
   }
+  routed_.clear();
   for (const ipc::AppState& one : state.apps) {
     auto at = std::find_if(apps_.begin(), apps_.end(), [&](const auto& have) { return have->name() == one.name; });
     if (at == apps_.end()) at = apps_.insert(apps_.end(), std::make_unique<App>(context_));
     (*at)->apply(one);
+    routed_.push_back(at->get());
   }
   std::erase_if(apps_, [](const std::unique_ptr<App>& app) { return app->finished(); });
 }
@@ -108,9 +113,10 @@ void DataLoop::update_listeners() {
   accepting_ = !full_ && !descriptor_timer_.active();
   for (auto& listener : listeners_) {
     const auto& wanted = context_.state->listeners;
-    bool listed = std::any_of(wanted.begin(), wanted.end(),
-                              [&](const ipc::ListenerState& one) { return one.name == listener->name(); });
-    if (accepting_ && listed) {
+    auto listed = std::find_if(wanted.begin(), wanted.end(),
+                               [&](const ipc::ListenerState& one) { return one.name == listener->name(); });
+    if (listed != wanted.end()) listener->proxy_protocol = listed->proxy_protocol;
+    if (accepting_ && listed != wanted.end()) {
       listener->start();
     } else {
       listener->stop();
@@ -120,7 +126,20 @@ void DataLoop::update_listeners() {
 
 bool DataLoop::has_room() const { return session_count_ < connections_max_; }
 
-void DataLoop::accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
+// Whoever opens more connections than an address may have is not worth a staged close: the descriptor ends here.
+bool DataLoop::admit(ClientInfo& client) {
+  const std::uint32_t limit = context_.state->connections_per_address;
+  if (limit == 0 || client.kind != ClientInfo::Kind::ip) return true;
+  if (gate_.enter(client.address, limit, client.slot)) return true;
+  if (const std::uint64_t refused = gate_.too_many.add(loop_.now()); refused > 0) {
+    log::warning("{} has {} connections, limits.connections_per_address: {} more were closed",
+                 client.address.text().view(), limit, refused);
+  }
+  return false;
+}
+
+void DataLoop::accepted(Listener&, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
+  if (!admit(client)) return;
   auto session = std::make_unique<Session>(context_, *this, std::move(client));
   if (!session->open(kind, std::move(fd))) return;
   sessions_.push_back(*session.release());
@@ -160,11 +179,15 @@ void DataLoop::out_of_descriptors() {
 // --- requests
 // ------------------------------------------------------------------------------------------------------------
 
-App* DataLoop::route(const http::RequestHead&) {
-  for (auto& app : apps_) {
-    if (!app->forgotten()) return app.get();
+SessionOwner::Routed DataLoop::route(const http::RequestHead& head, const ClientInfo& client) {
+  if (routing_ == nullptr) return {nullptr, {404, info_of(Outcome::no_route).text}};
+  const RoutingTable::Found found = routing_->find(*client.listener, head.host, head.target, routing_scratch_);
+  switch (found.verdict) {
+    case RoutingTable::Verdict::app: return {routed_[found.app], {}};
+    case RoutingTable::Verdict::none: return {nullptr, {404, info_of(Outcome::no_route).text}};
+    case RoutingTable::Verdict::ambiguous: return {nullptr, {400, "a path that apps may read in two ways"}};
   }
-  return nullptr;
+  return {};
 }
 
 void DataLoop::connect_failed(std::uint64_t upstream, int error) {

@@ -153,18 +153,20 @@ std::size_t Session::start_exchange(std::string_view body) {
     refuse(413, Outcome::body_too_large, info_of(Outcome::body_too_large).text, &head);
     return body.size();
   }
-  App* app = owner_.route(head);
-  if (app == nullptr) {
+  SessionOwner::Routed routed = owner_.route(head, client_);
+  if (routed.app == nullptr) {
     // The body belongs to this request and is never read as the next one: it ends the connection.
     bool whole = body_complete();
-    refuse(404, Outcome::no_route, info_of(Outcome::no_route).text, &head);
+    Outcome outcome = routed.rejection.status == 404 ? Outcome::no_route : Outcome::bad_request;
+    refuse(routed.rejection.status, outcome, routed.rejection.why, &head);
     return whole ? 0 : body.size();
   }
   exchange_ = context_.take_exchange();
-  exchange_->start(*this, *app, head, http::Forwarding{client_.address, "http", client_.port, "rota"});
+  ClientText client(client_);
+  exchange_->start(*this, *routed.app, head, http::Forwarding{client.address(), "http", client_.port, "rota"});
   if (context_.logs_access()) {
     RequestNotes& notes = exchange_->notes();
-    notes.client = client_.address.empty() ? "unix" : client_.address;
+    notes.client = client.shown();
     notes.method = head.method_text;
     notes.host = head.host;
     notes.target = head.target;
@@ -387,7 +389,8 @@ void Session::log_refusal(int status, Outcome outcome, std::string_view why, std
                           const http::RequestHead* head) {
   AccessRecord record;
   record.time_ms = LoopContext::wall_ms();
-  record.client = client_.address.empty() ? std::string_view("unix") : std::string_view(client_.address);
+  ClientText client(client_);
+  record.client = client.shown();
   record.status = status;
   record.outcome = info_of(outcome).word;
   record.reason = why;

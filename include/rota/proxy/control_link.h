@@ -58,6 +58,7 @@ class ControlLink final : public uv::FdListener, public uv::WakeupListener, publ
   std::shared_ptr<const ipc::ProxyState> state_;
 
   LogWriter log_writer_;
+  ClientGate gate_;
   std::vector<std::unique_ptr<DataLoop>> loops_;
   Mailbox<LoopEvent> events_;
   // What every loop must have said before the supervisor is told.

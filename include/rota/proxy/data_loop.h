@@ -15,6 +15,7 @@
 #include "rota/proxy/listener.h"
 #include "rota/proxy/loop_context.h"
 #include "rota/proxy/mailbox.h"
+#include "rota/proxy/routing.h"
 #include "rota/proxy/session.h"
 #include "rota/uv/handles.h"
 #include "rota/uv/loop.h"
@@ -23,7 +24,10 @@ namespace rota::proxy {
 
 // Control thread -> loop.
 struct ApplyState {
+  explicit ApplyState(std::shared_ptr<const ipc::ProxyState> of)
+      : state(std::move(of)), routing(std::make_shared<const RoutingTable>(*state)) {}
   std::shared_ptr<const ipc::ProxyState> state;
+  std::shared_ptr<const RoutingTable> routing;  // of that state; shared by the loops
 };
 struct TakeListeners {  // replaces those of this name; none: gone
   std::string name;
@@ -73,7 +77,7 @@ class DataLoop final : public uv::WakeupListener,
                        public UpstreamEvents {
  public:
   // connections_max: of this loop.
-  DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, LoopEvents& events);
+  DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, ClientGate& gate, LoopEvents& events);
   ~DataLoop();  // after stop()
   DataLoop(const DataLoop&) = delete;
   DataLoop& operator=(const DataLoop&) = delete;
@@ -88,9 +92,9 @@ class DataLoop final : public uv::WakeupListener,
 
   void on_wakeup(uv::Wakeup& wakeup) override;
   void on_timer(uv::Timer& timer) override;
-  App* route(const http::RequestHead& head) override;
+  Routed route(const http::RequestHead& head, const ClientInfo& client) override;
   void session_ended(Session& session) override;
-  void accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) override;
+  void accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) override;
   bool has_room() const override;
   void out_of_descriptors() override;
   void retry_soon() override;
@@ -102,6 +106,7 @@ class DataLoop final : public uv::WakeupListener,
   void obey(LoopPing& order);
   void obey(StopLoop& order);
   void apply_apps(const ipc::ProxyState& state);
+  bool admit(ClientInfo& client);  // false: its address has too many connections
   void tell_if_quiet();
   void update_listeners();
   void release_held();
@@ -109,12 +114,16 @@ class DataLoop final : public uv::WakeupListener,
 
   std::size_t index_;
   std::size_t connections_max_;
+  ClientGate& gate_;
   LoopEvents& events_;
   Mailbox<LoopCommand> commands_;
 
   uv::Loop loop_;
   LoopContext context_;
   std::vector<std::unique_ptr<App>> apps_;
+  std::shared_ptr<const RoutingTable> routing_;
+  std::vector<App*> routed_;     // the state's apps, by their place there
+  std::string routing_scratch_;  // used within one look-up only
   std::vector<std::unique_ptr<Listener>> listeners_;
   IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
   std::size_t session_count_ = 0;

@@ -15,7 +15,7 @@ namespace rota::proxy {
 class Listener;
 class ListenerOwner {
  public:
-  virtual void accepted(uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) = 0;
+  virtual void accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) = 0;
   virtual bool has_room() const = 0;      // another client may be taken
   virtual void out_of_descriptors() = 0;  // pause all listeners for a while
 
@@ -29,7 +29,9 @@ class Listener final : public uv::FdListener {
 
   Listener(uv::Loop& loop, std::string name, UniqueFd fd, ListenerOwner& owner);
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return *name_; }
+  // Every connection begins with a PROXY protocol header.
+  bool proxy_protocol = false;
   void start() { watcher_.start(); }
   void stop() { watcher_.stop(); }
   // Everything that waits in the backlog, while there is room.
@@ -39,15 +41,12 @@ class Listener final : public uv::FdListener {
   void on_readable(uv::FdWatcher& watcher) override;
   bool accept_one();  // false: nothing more for now
 
-  std::string name_;
+  std::shared_ptr<const std::string> name_;  // shared with the sessions
   UniqueFd fd_;
   ListenerOwner& owner_;
   std::uint16_t port_ = 0;
   uv::Stream::Kind kind_ = uv::Stream::Kind::tcp;
   uv::FdWatcher watcher_;  // after fd_
 };
-
-// The numeric address without port or brackets; an IPv4 client of a dual-stack socket appears as IPv4. Empty for Unix.
-std::string client_address(const sys::SocketAddress& address);
 
 }  // namespace rota::proxy

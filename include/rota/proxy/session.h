@@ -15,6 +15,7 @@
 
 #include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
+#include "rota/proxy/client_info.h"
 #include "rota/proxy/deadlines.h"
 #include "rota/proxy/exchange.h"
 #include "rota/uv/loop.h"
@@ -26,8 +27,12 @@ class Session;
 
 class SessionOwner {
  public:
-  // The app this request belongs to; null: none.
-  virtual App* route(const http::RequestHead& head) = 0;
+  // The app this request belongs to; null: none, for the reason that `rejection` tells.
+  struct Routed {
+    App* app = nullptr;
+    http::Rejection rejection;
+  };
+  virtual Routed route(const http::RequestHead& head, const ClientInfo& client) = 0;
   // Hand the session to the loop for deletion.
   virtual void session_ended(Session& session) = 0;
 
@@ -36,11 +41,6 @@ class SessionOwner {
 };
 
 struct SessionLink : ListLink {};
-
-struct ClientInfo {
-  std::string address;     // numeric; empty for a Unix peer
-  std::uint16_t port = 0;  // the listener's
-};
 
 class Session final : public SessionLink,
                       public uv::StreamListener,

@@ -151,7 +151,7 @@ class Proxy final : public LoopEvents {
     sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
     REQUIRE(listener.error == 0);
     port = sys::local_address(listener.fd.get()).port();
-    loop = std::make_unique<DataLoop>(0, 1000, log_writer, *this);
+    loop = std::make_unique<DataLoop>(0, 1000, log_writer, gate, *this);
     loop->start();
     TakeListeners order;
     order.name = "listen";
@@ -206,6 +206,7 @@ class Proxy final : public LoopEvents {
   ipc::ProxyState state;
   std::uint16_t port = 0;
   LogWriter log_writer;
+  ClientGate gate;
   std::unique_ptr<DataLoop> loop;
 
   std::mutex mutex;

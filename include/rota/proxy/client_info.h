@@ -1,0 +1,52 @@
+// Who is at the other end of a client connection, and by which listener it came.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "rota/http/ip_address.h"
+#include "rota/ipc/proxy_protocol.h"
+#include "rota/proxy/client_gate.h"
+#include "rota/sys/socket.h"
+
+namespace rota::proxy {
+
+struct ClientInfo {
+  enum class Kind : std::uint8_t {
+    unknown,    // nobody said
+    ip,         // `address`
+    unix_peer,  // of one of our Unix listeners
+  };
+  http::IpAddress address;
+  Kind kind = Kind::unknown;
+  std::uint16_t port = 0;                       // that the client connected to; 0: not a TCP one
+  std::shared_ptr<const std::string> listener;  // its name; the listener may be gone before the session is
+  ClientGate::Slot slot;                        // its place among the connections of its address
+};
+
+// Its address as text, while this lives.
+class ClientText {
+ public:
+  explicit ClientText(const ClientInfo& client) : kind_(client.kind) {
+    if (kind_ == ClientInfo::Kind::ip) text_ = client.address.text();
+  }
+  std::string_view address() const { return text_; }  // empty: it has none
+  std::string_view shown() const {                    // for people
+    if (kind_ == ClientInfo::Kind::ip) return text_;
+    return kind_ == ClientInfo::Kind::unix_peer ? "unix" : "unknown";
+  }
+
+ private:
+  ClientInfo::Kind kind_;
+  http::IpAddress::Text text_;
+};
+
+// An accepted socket's peer.
+void set_peer(ClientInfo& client, const sys::SocketAddress& peer);
+// May this peer say on whose behalf it speaks?
+bool is_trusted(const http::IpAddress& address, const ipc::ProxyState& state);
+bool is_trusted(const ClientInfo& client, const ipc::ProxyState& state);
+
+}  // namespace rota::proxy

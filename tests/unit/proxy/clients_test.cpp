@@ -1,0 +1,169 @@
+// Clients of a real loop: to which app their requests go, and how many connections an address may have.
+#include <future>
+
+#include "loop_fixture.h"
+
+using namespace rota;
+using namespace rota::proxy;
+using namespace rota::proxy::test;
+
+namespace {
+
+// A second app beside the fixture's own, with one worker in slot 1.
+ipc::AppState& add_app(Proxy& proxy, const char* name, std::uint64_t upstream) {
+  ipc::AppState app = proxy.state.apps[0];
+  app.name = name;
+  app.routes.clear();
+  app.upstreams.clear();
+  ipc::UpstreamState worker;
+  worker.id = upstream;
+  worker.address = proxy.path(static_cast<int>(upstream));
+  worker.phase = ipc::UpstreamPhase::ready;
+  app.upstreams.push_back(worker);
+  proxy.state.apps.push_back(app);
+  return proxy.state.apps.back();
+}
+
+std::string saying(const std::string& word) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(word.size()) + "\r\n\r\n" + word;
+}
+
+std::string get(const Proxy& proxy, const std::string& host, const std::string& target) {
+  std::string got = proxy.ask("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n", kNever);
+  return got.substr(0, 12) + got.substr(got.find("\r\n\r\n") + 4);
+}
+
+// True when the proxy serves this connection, false when it closes it without a word.
+bool served(int fd) {
+  send_all(fd, kGet);
+  return read_until(fd, contains("ok")).starts_with("HTTP/1.1 200");
+}
+
+}  // namespace
+
+TEST_CASE("each request of a connection goes to the app that its host and path name") {
+  Proxy proxy;
+  Worker web(proxy.path(0), answering(saying("web")));
+  Worker api(proxy.path(1), answering(saying("api")));
+  proxy.add(10, 0);
+  proxy.state.apps[0].routes = {{"a.example", "/", {}}};
+  add_app(proxy, "api", 1).routes = {{"a.example", "/api", {}}, {"b.example", "/", {"listen"}}};
+  proxy.apply();
+  CHECK(get(proxy, "A.example:80", "/") == "HTTP/1.1 200web");
+  CHECK(get(proxy, "a.example", "/api/x") == "HTTP/1.1 200api");
+  CHECK(get(proxy, "b.example", "/x") == "HTTP/1.1 200api");
+  // An absolute target's own authority decides.
+  CHECK(get(proxy, "c.example", "http://b.example/x") == "HTTP/1.1 200api");
+  CHECK(get(proxy, "c.example", "/x").starts_with("HTTP/1.1 404"));
+  CHECK(get(proxy, "a.example", "/x/..%2fapi").starts_with("HTTP/1.1 400"));
+  UniqueFd client = proxy.connect();
+  for (const char* target : {"/api", "/", "/x/../api", "/other", "/api?"}) {
+    INFO(target);
+    send_all(client.get(), std::string("GET ") + target + " HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    const bool to_api = std::string_view(target).find("api") != std::string_view::npos;
+    std::string got = read_until(client.get(), contains(to_api ? "\r\n\r\napi" : "\r\n\r\nweb"));
+    CHECK(got.starts_with("HTTP/1.1 200"));
+  }
+  send_all(client.get(), "GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n");
+  CHECK(read_until(client.get(), contains("\n\n")).starts_with("HTTP/1.1 404 Not Found\r\n"));
+}
+
+TEST_CASE("a new state changes the routes of connections that are open") {
+  Proxy proxy;
+  Worker web(proxy.path(0), answering(saying("web")));
+  Worker api(proxy.path(1), answering(saying("api")));
+  proxy.add(10, 0);
+  add_app(proxy, "api", 1).routes = {{"", "/api", {}}};
+  proxy.apply();
+  UniqueFd client = proxy.connect();
+  const std::string request = "GET /api HTTP/1.1\r\nHost: h\r\n\r\n";
+  send_all(client.get(), request);
+  CHECK(read_until(client.get(), contains("\r\n\r\napi")).starts_with("HTTP/1.1 200"));
+  proxy.state.apps[1].routes[0].path = "/else";
+  proxy.apply();
+  send_all(client.get(), request);
+  CHECK(read_until(client.get(), contains("\r\n\r\nweb")).starts_with("HTTP/1.1 200"));
+  proxy.state.apps.erase(proxy.state.apps.begin());
+  proxy.apply();
+  send_all(client.get(), request);
+  CHECK(read_until(client.get(), contains("\n\n")).starts_with("HTTP/1.1 404"));
+}
+
+TEST_CASE("an address has its connections counted over all loops, and gets them back when they end") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), answering(kOk));
+  proxy.add(1, 0);
+  proxy.state.connections_per_address = 3;
+  proxy.apply();
+  sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
+  const std::uint16_t first_port = proxy.port;
+  const std::uint16_t second_port = sys::local_address(listener.fd.get()).port();
+  DataLoop second(1, 1000, proxy.log_writer, proxy.gate, proxy);
+  second.start();
+  TakeListeners order;
+  order.name = "listen";
+  order.fds.push_back(std::move(listener.fd));
+  second.command(std::move(order));
+  second.command(ApplyState{std::make_shared<const ipc::ProxyState>(proxy.state)});
+  const auto connect = [&](bool to_second) {
+    proxy.port = to_second ? second_port : first_port;
+    return proxy.connect();
+  };
+  {
+    std::vector<UniqueFd> open;
+    for (bool to_second : {false, true, true}) {
+      open.push_back(connect(to_second));
+      CHECK(served(open.back().get()));
+    }
+    CHECK(proxy.gate.addresses() == 1);
+    for (bool to_second : {false, true}) {
+      UniqueFd more = connect(to_second);
+      CHECK_FALSE(served(more.get()));
+    }
+    CHECK(proxy.gate.too_many.total() == 2);
+    open[1].reset();
+    // The loop sees the end a moment later.
+    bool again = false;
+    for (int i = 0; i < 1000 && !again; i++) {
+      UniqueFd next = connect(false);
+      again = served(next.get());
+    }
+    CHECK(again);
+  }
+  proxy.port = first_port;
+  for (int i = 0; i < 1000 && proxy.gate.addresses() > 0; i++) ::poll(nullptr, 0, 10);
+  CHECK(proxy.gate.addresses() == 0);
+  second.stop();
+}
+
+TEST_CASE("an IPv6 client is its /64, and no IPv4 client is an IPv6 one") {
+  ClientGate gate;
+  const auto address = [](const char* text) { return *http::IpAddress::parse(text); };
+  std::vector<ClientGate::Slot> slots(4);
+  CHECK(gate.enter(address("2001:db8::1"), 2, slots[0]));
+  CHECK(gate.enter(address("2001:db8::ffff:0:0:2"), 2, slots[1]));
+  CHECK_FALSE(gate.enter(address("2001:db8::3"), 2, slots[2]));
+  CHECK(gate.enter(address("2001:db8:0:1::3"), 2, slots[2]));
+  CHECK(gate.enter(address("0.0.0.0"), 1, slots[3]));
+  ClientGate::Slot zero;
+  CHECK(gate.enter(address("::"), 1, zero));
+  CHECK(gate.addresses() == 4);
+  slots[0] = {};
+  CHECK(gate.enter(address("2001:db8::4"), 2, slots[0]));
+  slots.clear();
+  zero = {};
+  CHECK(gate.addresses() == 0);
+  CHECK_FALSE(gate.enter(address("192.0.2.1"), 0, zero));
+  CHECK(gate.addresses() == 0);
+}
+
+TEST_CASE("what happens often is told once a second, with how often it happened") {
+  RefusalCount count;
+  const TimePoint start{};
+  CHECK(count.add(start) == 1);
+  CHECK(count.add(start) == 0);
+  CHECK(count.add(start + 999ms) == 0);
+  CHECK(count.add(start + 1000ms) == 3);
+  CHECK(count.add(start + 1001ms) == 0);
+  CHECK(count.total() == 5);
+}
