@@ -26,7 +26,11 @@ endif()
 
 # libllhttp-dev ships neither a CMake package nor, in every release, a pkg-config file.
 find_path(LLHTTP_INCLUDE llhttp.h)
-find_library(LLHTTP_LIBRARY llhttp)
+if(ROTA_STATIC_LLHTTP)
+  find_library(LLHTTP_LIBRARY libllhttp.a)
+else()
+  find_library(LLHTTP_LIBRARY llhttp)
+endif()
 if(NOT LLHTTP_INCLUDE OR NOT LLHTTP_LIBRARY)
   rota_missing("llhttp 9.2 or newer" libllhttp-dev)
 endif()

@@ -1,0 +1,49 @@
+# What `cmake --install` puts where. A package's layout differs in a few places (ROTA_PACKAGE=deb): see packaging/debian.
+include(GNUInstallDirs)
+
+set(ROTA_PACKAGE "" CACHE STRING "Layout of a package: deb, or empty for an installation by hand")
+set(ROTA_UNIT_DIR "lib/systemd/system" CACHE STRING "Where systemd units go, below the prefix")
+
+set(ROTA_BINDIR ${CMAKE_INSTALL_FULL_BINDIR})
+set(ROTA_CONFDIR ${CMAKE_INSTALL_FULL_SYSCONFDIR}/rota)
+set(rota_share ${CMAKE_INSTALL_DATADIR})
+set(zsh_folder site-functions)
+if(ROTA_PACKAGE STREQUAL "deb")
+  set(zsh_folder vendor-completions)
+endif()
+configure_file(systemd/rota.service install/rota.service @ONLY)
+
+install(TARGETS rota RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${CMAKE_BINARY_DIR}/install/rota.service DESTINATION ${ROTA_UNIT_DIR})
+install(FILES systemd/sysusers.conf DESTINATION lib/sysusers.d RENAME rota.conf)
+install(FILES systemd/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME rota.conf)
+
+install(FILES completion/rota.bash DESTINATION ${rota_share}/bash-completion/completions RENAME rota)
+install(FILES completion/_rota DESTINATION ${rota_share}/zsh/${zsh_folder})
+install(FILES completion/rota.fish DESTINATION ${rota_share}/fish/vendor_completions.d)
+
+install(FILES README.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES conf/systemd-hardened.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES docs/ARCHITECTURE.md docs/CONFIG.md docs/OPERATIONS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+install(DIRECTORY examples/express DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+  PATTERN node_modules EXCLUDE PATTERN .npmrc EXCLUDE)
+
+if(ROTA_PACKAGE STREQUAL "deb")
+  include(cmake/deb.cmake)
+else()
+  install(FILES ${CMAKE_BINARY_DIR}/man/rota.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${CMAKE_BINARY_DIR}/man/rota.yaml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+  install(FILES LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  # A file somebody has edited is never overwritten; the new default then lies beside it.
+  install(CODE "
+    set(conf \"\$ENV{DESTDIR}${ROTA_CONFDIR}\")
+    set(name rota.yaml)
+    if(EXISTS \"\${conf}/rota.yaml\")
+      file(READ \"\${conf}/rota.yaml\" mine)
+      file(READ \"${CMAKE_SOURCE_DIR}/conf/rota.yaml\" ours)
+      if(NOT mine STREQUAL ours)
+        set(name rota.yaml.new)
+      endif()
+    endif()
+    file(INSTALL \"${CMAKE_SOURCE_DIR}/conf/rota.yaml\" DESTINATION \"\${conf}\" RENAME \"\${name}\")")
+endif()
