@@ -80,7 +80,8 @@ std::size_t whole_characters(std::string_view text, std::size_t most) {
   for (std::size_t at = most; at > 0 && most - at < 4; at--) {
     auto byte = static_cast<unsigned char>(text[at]);
     if ((byte & 0xC0U) == 0x80U) continue;
-    return at + utf8_length(text.substr(at)) > most ? at : most;
+    std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC2 ? 2 : 1;  // `text` may end within it
+    return at + length > most ? at : most;
   }
   return most;
 }

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "rota/base/json.h"
+#include "rota/sys/append.h"
 
 namespace rota::proxy {
 
@@ -44,6 +45,7 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   append_utc_time(out, record.time_ms);
   out += '"';
   append_text(out, "client", record.client);
+  append_text(out, "request_id", record.request_id);
   append_text(out, "method", record.method);
   append_text(out, "host", record.host);
   append_text(out, "target", record.target);
@@ -108,6 +110,7 @@ void LogWriter::work() {
     wake_.wait(lock, [this] { return stopping_ || next_fd_set_ || !pending_.empty(); });
     if (next_fd_set_) {
       fd_ = std::move(next_fd_);
+      torn_ = false;
       next_fd_set_ = false;
     }
     batch.swap(pending_);
@@ -116,6 +119,7 @@ void LogWriter::work() {
     lock.unlock();
     if (last) return;
     std::string_view rest = batch;
+    if (torn_ && fd_) torn_ = ::write(fd_.get(), "\n", 1) != 1;
     while (!rest.empty() && fd_) {
       ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
       if (n > 0) {
@@ -125,6 +129,8 @@ void LogWriter::work() {
         pollfd room{fd_.get(), POLLOUT, 0};
         if (::poll(&room, 1, 1000) == 0 && leaving) break;
       } else if (errno != EINTR) {
+        // The disk is full. What it took of a line is taken back.
+        torn_ = !sys::take_back_half_line(fd_.get(), std::string_view(batch).substr(0, batch.size() - rest.size()));
         break;
       }
     }

@@ -22,7 +22,7 @@ Duration longest_grace(const config::Config& config) {
   return longest;
 }
 
-OutputSink::Settings sink_settings() {
+WorkerLogs::Settings log_settings() {
   bool journal = log::stderr_is_journal();
   return {STDERR_FILENO, journal, !journal && ::isatty(STDERR_FILENO) == 1 ? Colours::pass : Colours::strip};
 }
@@ -38,8 +38,8 @@ Role::Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel)
       keeper_(loop, std::move(channel), *this),
       proxy_(loop, *this),
       listeners_(keeper_, *this),
-      sink_(sink_settings()),
-      surface_{loop, keeper_, runtime_dir_, sink_, random_, inherited_env_, next_id_},
+      logs_(log_settings()),
+      surface_{loop, keeper_, runtime_dir_, logs_, random_, inherited_env_, next_id_},
       strangers_(loop, keeper_),
       shutdown_(config_.shutdown, longest_grace(config_)),
       shutdown_timer_(loop, *this) {

@@ -114,7 +114,7 @@ class Role final : KeeperListener,
   ProxyLink proxy_;
   Listeners listeners_;
   RuntimeDir runtime_dir_;
-  OutputSink sink_;
+  WorkerLogs logs_;
   Surface surface_;
   Strangers strangers_;
   ShutdownPlan shutdown_;

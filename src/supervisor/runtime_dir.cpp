@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "rota/supervisor/log_file.h"
 #include "rota/sys/directory.h"
 #include "rota/sys/lock.h"
 
@@ -167,14 +168,15 @@ void RuntimeDir::clean_up() {
 
 OpenedLog open_log_file(const std::string& path) {
   OpenedLog log;
-  log.fd = UniqueFd(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
-  if (!log.fd) {
-    int error = errno;
-    log.failure =
-        StartFailure{code_of(error), fmt::format("the access log {} cannot be opened ({}): check the directory and "
-                                                 "its permissions, or name another file",
-                                                 path, std::strerror(error))};
+  std::string real_path = path;
+  auto opened = open_for_append(real_path);
+  if (opened) {
+    log.fd = std::move(*opened);
+  } else {
+    log.failure = StartFailure{code_of(opened.error()),
+                               fmt::format("the access log {} cannot be opened ({}): check the directory and its "
+                                           "permissions, or name another file",
+                                           path, opened.error().text())};
   }
   return log;
 }

@@ -63,13 +63,13 @@ void Slot::adopt(const SavedWorker& saved, std::optional<Found> found) {
   }
   spawn_id_ = saved.spawn_id;
   aim_checker();
-  if (found) attach_output(std::move(found->output));
+  if (found) attach_output(found->pid, std::move(found->output));
   apply(adopted);
   if (!found) apply(Vanished{});
 }
 
 void Slot::on_spawned(int pid, Fds output) {
-  attach_output(std::move(output));
+  attach_output(pid, std::move(output));
   apply(Spawned{pid});
 }
 
@@ -149,13 +149,24 @@ void Slot::perform(const Actions& actions) {
   }
 }
 
-void Slot::say(const Note& note) const {
+void Slot::say(const Note& note) {
   log::at(note.level, "{} {}", label_, note.text);
-  if (!note.quote_stderr) return;
-  const auto& lines = last_lines_->all();
-  for (std::size_t i = lines.size() - std::min(lines.size(), kQuotedLines); i < lines.size(); i++) {
-    log::at(note.level, "{} said: {}", label_, lines[i]);
+  if (note.quote_stderr) quote_ending(note.level);
+}
+
+// Why it ended, in its own words: where they do not stand just above anyway, and once for an end that is always the
+// same.
+void Slot::quote_ending(log::Level level) {
+  if (surface_.logs.of(app_.name)->beside_the_log()) return;
+  std::vector<std::string> lines = last_lines_->newest(kQuotedLines);
+  if (lines.empty()) return;
+  std::string ending = fmt::format("{}", fmt::join(lines, "\n"));
+  if (ending == quoted_) {
+    log::at(level, "{} said the same as before", label_);
+    return;
   }
+  quoted_ = std::move(ending);
+  for (const std::string& line : lines) log::at(level, "{} said: {}", label_, line);
 }
 
 void Slot::aim_checker() {
@@ -165,11 +176,12 @@ void Slot::aim_checker() {
   checker_.aim(*address);
 }
 
-void Slot::attach_output(Fds output) {
+void Slot::attach_output(int pid, Fds output) {
   if (output.size() != 2) return;
   last_lines_ = std::make_shared<LastLines>();
-  output_ = std::make_unique<WorkerOutput>(surface_.loop, label_, std::move(output[0]), std::move(output[1]),
-                                           surface_.sink, last_lines_, static_cast<WorkerOutputListener&>(*this));
+  output_ = std::make_unique<WorkerOutput>(surface_.loop, WorkerTag{app_.name, number_, pid}, std::move(output[0]),
+                                           std::move(output[1]), surface_.logs.of(app_.name), last_lines_,
+                                           static_cast<WorkerOutputListener&>(*this));
 }
 
 // The exit is acknowledged when its output has been read: until then the keeper holds the pipes, whatever happens to

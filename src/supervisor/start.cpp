@@ -108,8 +108,9 @@ Failure Role::prepare_access_log() {
 }
 
 void Role::reopen_logs() {
+  bool any = logs_.open_again();
   if (config_.access_log.to != config::AccessLog::To::file) {
-    log::info("no log file to open again");
+    if (!any) log::info("no log file to open again");
     return;
   }
   OpenedLog log = open_log_file(config_.access_log.path);
@@ -122,6 +123,8 @@ void Role::reopen_logs() {
 }
 
 Failure Role::prepare_apps() {
+  // Once it has run, a log that cannot be opened is no reason to stand still.
+  if (Failure failure = logs_.use(config_.apps, earlier_.has_value())) return failure;
   std::uint32_t parallel = start_parallel(sys::available_cpus());
   for (const config::App& app : config_.apps) {
     UserChoice user = choose_user(app);

@@ -17,6 +17,7 @@ namespace rota::proxy {
 struct AccessRecord {
   std::int64_t time_ms = 0;  // wall clock at the request's start, Unix epoch
   std::string_view client;   // numeric address, "unix" for a Unix peer
+  std::string_view request_id;
   std::string_view method;
   std::string_view host;
   std::string_view target;
@@ -62,6 +63,7 @@ class LogWriter {
   UniqueFd next_fd_;
   bool next_fd_set_ = false;
   bool stopping_ = false;
+  bool torn_ = false;  // the file ends in half a line; used by the thread alone
   std::uint64_t dropped_lines_ = 0;
   std::thread thread_;  // last: it uses the members above
 };

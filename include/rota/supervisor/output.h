@@ -1,40 +1,21 @@
-// What workers print: read without ever letting a worker wait, tagged and written to rota's stderr without ever waiting
-// for its reader. Knows pipes and lines; nothing of lifecycles.
+// What workers print: read without ever letting a worker wait, a bounded amount in each turn of the loop, so that a
+// loud worker delays nobody's checks. Knows pipes and lines; nothing of lifecycles, or of where the lines go
+// (worker_log.h).
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "rota/base/unique_fd.h"
 #include "rota/supervisor/lines.h"
+#include "rota/supervisor/worker_log.h"
 #include "rota/uv/handles.h"
 #include "rota/uv/loop.h"
 
 namespace rota::supervisor {
 
-enum class OutputKind : std::uint8_t { standard_output, standard_error };
-
-// Writes whole lines to an fd as long as that takes them; what it does not take is dropped and counted.
-class OutputSink {
- public:
-  struct Settings {
-    int fd = 2;
-    bool journald_prefix = false;
-    Colours colours = Colours::strip;
-  };
-  explicit OutputSink(const Settings& settings) : settings_(settings) {}
-  void write_line(std::string_view label, OutputKind kind, std::string_view line, bool continues);
-
- private:
-  bool writable() const;
-  bool send(std::string_view bytes);
-
-  Settings settings_;
-  std::string line_;
-  std::uint64_t dropped_ = 0;  // lines since the last one that was written
-};
+inline constexpr std::size_t kOutputReadMax = 16 * 1024;  // of one pipe in one turn
 
 class WorkerOutput;
 class WorkerOutputListener {
@@ -46,11 +27,11 @@ class WorkerOutputListener {
   ~WorkerOutputListener() = default;
 };
 
-// Both pipes of one spawn. Outlived by its sink and its listener.
+// Both pipes of one spawn. Outlived by its listener.
 class WorkerOutput final : public uv::Retirable, uv::FdListener {
  public:
-  WorkerOutput(uv::Loop& loop, std::string label, UniqueFd standard_output, UniqueFd standard_error, OutputSink& sink,
-               std::shared_ptr<LastLines> last_lines, WorkerOutputListener& listener);
+  WorkerOutput(uv::Loop& loop, WorkerTag tag, UniqueFd standard_output, UniqueFd standard_error,
+               std::shared_ptr<WorkerLog> log, std::shared_ptr<LastLines> last_lines, WorkerOutputListener& listener);
   ~WorkerOutput() override;
 
   bool ended() const { return out_.ended && err_.ended; }
@@ -75,8 +56,8 @@ class WorkerOutput final : public uv::Retirable, uv::FdListener {
   void show(const Pipe& pipe, std::string_view line, bool continues);
 
   uv::Loop& loop_;
-  std::string label_;
-  OutputSink& sink_;
+  WorkerTag tag_;
+  std::shared_ptr<WorkerLog> log_;  // with WorkerLogs, which changes it at a reload
   std::shared_ptr<LastLines> last_lines_;
   WorkerOutputListener& listener_;
   Pipe out_;

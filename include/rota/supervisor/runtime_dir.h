@@ -54,7 +54,7 @@ class RuntimeDir {
   std::vector<std::string> apps_;
 };
 
-// For appending; a link in the last component is refused.
+// For appending; see open_for_append() for links.
 struct OpenedLog {
   UniqueFd fd;
   Failure failure;

@@ -31,7 +31,7 @@ struct Surface {
   uv::Loop& loop;
   KeeperLink& keeper;
   RuntimeDir& runtime_dir;
-  OutputSink& sink;
+  WorkerLogs& logs;
   std::mt19937_64& random;
   const std::vector<std::string>& inherited_env;
   std::uint64_t& next_id;
@@ -88,9 +88,10 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   };
   void apply(const Event& event);
   void perform(const Actions& actions);
-  void say(const Note& note) const;
+  void say(const Note& note);
+  void quote_ending(log::Level level);
   void aim_checker();
-  void attach_output(Fds output);
+  void attach_output(int pid, Fds output);
   void leave_tail(std::uint64_t id);
   void end_tail(std::size_t index);
   void on_timer(uv::Timer& timer) override;
@@ -113,6 +114,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   bool proxy_doubts_ = false;   // a proxy could not connect; the next good check is told to it
   // Of the newest worker; one of before may still be writing to its own.
   std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
+  std::string quoted_;  // how the last worker that was quoted ended
   std::unique_ptr<WorkerOutput> output_;
   std::vector<Tail> tails_;
   Checker checker_;

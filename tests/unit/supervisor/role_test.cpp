@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -70,9 +71,13 @@ class Stderr {
   ~Stderr() { ::dup2(before_.get(), 2); }
   Stderr(const Stderr&) = delete;
   Stderr& operator=(const Stderr&) = delete;
-  bool has(const std::string& text) const {
+  bool has(const std::string& text) const { return count(text) > 0; }
+  std::size_t count(const std::string& text) const {
     std::ifstream file(path_);
-    return std::string(std::istreambuf_iterator<char>(file), {}).find(text) != std::string::npos;
+    std::string all(std::istreambuf_iterator<char>(file), {});
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = all.find(text, at)) != std::string::npos; at++) found++;
+    return found;
   }
 
  private:
@@ -404,9 +409,21 @@ TEST_CASE("a status too long for a message is cut, not fatal") {
   for (const std::string& text : rig.keeper->notified) REQUIRE(text.size() <= kNotifyMax);
 }
 
+namespace {
+config::Loaded logging_to_a_file(const ScratchDir& dir) {
+  config::Loaded loaded = sample(dir, 1);
+  loaded.config.apps[0].log.file = dir.path() + "/web.log";
+  return loaded;
+}
+bool file_has(const std::string& path, const std::string& text) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {}).find(text) != std::string::npos;
+}
+}  // namespace
+
 TEST_CASE("what an old worker's child still says is not quoted as the new worker's words") {
   ScratchDir dir;
-  Rig rig(sample(dir, 1));
+  Rig rig(logging_to_a_file(dir));
   FakeKeeper& keeper = *rig.keeper;
   keeper.play = FakeKeeper::Play::hangs;
   rig.start();
@@ -419,10 +436,63 @@ TEST_CASE("what an old worker's child still says is not quoted as the new worker
   FakeKeeper::Worker& second = keeper.workers.at(keeper.spawned[1]);
   REQUIRE(::write(grandchild.get(), "old words\n", 10) == 10);
   REQUIRE(::write(second.err.get(), "new words\n", 10) == 10);
-  rig.until([&] { return shown.has("| old words") && shown.has("| new words"); });
+  std::string file = dir.path() + "/web.log";
+  rig.until([&] { return file_has(file, "web.0 stderr | old words") && file_has(file, "web.0 stderr | new words"); });
   keeper.exit(keeper.spawned[1], 1 << 8);
   rig.until([&] { return shown.has("said: new words"); });
   REQUIRE_FALSE(shown.has("said: old words"));
+}
+
+TEST_CASE("an end is quoted where it is not to be read already, and once while it stays the same") {
+  ScratchDir dir;
+  bool file = GENERATE(false, true);
+  Rig rig(file ? logging_to_a_file(dir) : sample(dir, 1));
+  FakeKeeper& keeper = *rig.keeper;
+  keeper.play = FakeKeeper::Play::hangs;
+  rig.start();
+  log::configure({"", log::Level::warning, false});
+  Stderr shown(dir);
+  std::size_t lives = 0;
+  auto live_saying = [&](const std::string& words) {
+    lives++;
+    rig.until([&] { return keeper.spawned.size() == lives; });
+    std::uint64_t id = keeper.spawned[lives - 1];
+    REQUIRE(::write(keeper.workers.at(id).err.get(), words.data(), words.size()) > 0);
+    keeper.exit(id, 1 << 8);
+  };
+  live_saying("no database\n");
+  live_saying("no database\n");
+  live_saying("no disk\n");
+  rig.until([&] { return keeper.spawned.size() == 4; });
+  if (file) {
+    REQUIRE(shown.count("web.0 said: no database") == 1);
+    REQUIRE(shown.count("web.0 said the same as before") == 1);
+    REQUIRE(shown.count("web.0 said: no disk") == 1);
+    REQUIRE(shown.count("web.0 | ") == 0);
+  } else {
+    REQUIRE(shown.count("web.0 | no database") == 2);
+    REQUIRE(shown.count("web.0 said") == 0);
+  }
+}
+
+TEST_CASE("a log file that cannot be opened refuses a start, but not a supervisor that takes over") {
+  ScratchDir dir;
+  config::Loaded loaded = logging_to_a_file(dir);
+  loaded.config.apps[0].log.file = dir.path() + "/missing/web.log";
+  SECTION("start") {
+    Rig rig(std::move(loaded));
+    rig.start();
+    rig.until([&] { return rig.keeper->exit_code.has_value(); });
+    REQUIRE(*rig.keeper->exit_code == 73);
+  }
+  SECTION("take over") {
+    Rig rig(std::move(loaded), 2);
+    SavedState before;
+    before.next_id = 5;
+    rig.keeper->earlier_state = encode_state(before);
+    rig.start();
+    rig.until([&] { return rig.keeper->ready() == 1; });
+  }
 }
 
 TEST_CASE("no socket path is used again by a later rota in the same directory") {

@@ -1,0 +1,48 @@
+// One thread for one log file, so that a disk that is full, slow or gone stalls nothing but that file: what it does not
+// take in time is dropped and counted. (The supervisor carries no traffic, but it answers the keeper's and the proxies'
+// pings and every check is timed by its loop.)
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "rota/base/units.h"
+#include "rota/supervisor/log_file.h"
+
+namespace rota::supervisor {
+
+// Where worker lines go. put() never waits.
+class LineTarget {
+ public:
+  virtual ~LineTarget() = default;
+  // Whole lines; or, last, the piece of one, whose rest comes with a later put of the same `stream`.
+  virtual void put(std::string_view lines, const void* stream) = 0;
+};
+
+class LogWriter final : public LineTarget {
+ public:
+  static constexpr std::size_t kPendingMax = 4 * 1024 * 1024;
+  static constexpr Duration kLastPatience{1000};  // for what is pending, at the end
+  static constexpr Duration kCalmAfter{1000};     // without a loss: an episode of losses is over
+
+  // `file` need not be open. `what`: "the log of app web", for messages.
+  LogWriter(LogFile file, std::string what, std::string path);
+  ~LogWriter() override;  // writes what is pending; leaves a thread that hangs to itself
+  LogWriter(const LogWriter&) = delete;
+  LogWriter& operator=(const LogWriter&) = delete;
+
+  void put(std::string_view lines, const void* stream) override;
+  void open_again();
+  void set_limits(LogFile::Limits limits);
+
+ private:
+  struct Shared;
+  static void work(const std::shared_ptr<Shared>& shared);
+  std::shared_ptr<Shared> shared_;  // with the thread, which may outlive this object
+};
+
+}  // namespace rota::supervisor

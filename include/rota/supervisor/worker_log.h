@@ -1,0 +1,87 @@
+// Where the lines of an app's workers go, and how they look there: to rota's own stderr or to a file of the app's, as
+// text, JSON or untouched. Never waits for who reads them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rota/config/config.h"
+#include "rota/supervisor/lines.h"
+#include "rota/supervisor/log_writer.h"
+#include "rota/supervisor/start_failure.h"
+
+namespace rota::supervisor {
+
+// Writes to an fd that others read and write too as long as that takes it; what it does not take is dropped and
+// counted.
+class SharedStream final : public LineTarget {
+ public:
+  explicit SharedStream(int fd) : fd_(fd) {}
+  void put(std::string_view lines, const void* stream) override;
+
+ private:
+  bool writable() const;
+  // How much was taken.
+  std::size_t send(std::string_view bytes);
+  bool tell_dropped();
+
+  int fd_;
+  std::string rest_;           // of the line that was begun when there was no more room
+  std::uint64_t dropped_ = 0;  // lines since the last one that was written
+  const void* unfinished_ = nullptr;
+};
+
+// Of one app. Lines are collected and leave with flush(), which each reader of a pipe calls when it has read.
+class WorkerLog {
+ public:
+  static constexpr std::size_t kBatchMax = 64 * 1024;
+
+  WorkerLog(const LineStyle& style, std::shared_ptr<LineTarget> target, bool beside_the_log)
+      : style_(style), target_(std::move(target)), beside_the_log_(beside_the_log) {}
+  void change(const LineStyle& style, std::shared_ptr<LineTarget> target, bool beside_the_log);
+
+  void write_line(const WorkerTag& tag, OutputKind kind, std::string_view line, bool continues, const void* stream);
+  void flush(const void* stream);
+  // What workers print stands in rota's own log anyway.
+  bool beside_the_log() const { return beside_the_log_; }
+
+ private:
+  LineStyle style_;
+  std::shared_ptr<LineTarget> target_;
+  bool beside_the_log_;
+  std::string batch_;
+};
+
+// Of all apps; belongs to the supervisor's Role and outlives nothing: who writes holds a share of its app's.
+class WorkerLogs {
+ public:
+  struct Settings {
+    int fd = 2;
+    bool journald_prefix = false;
+    Colours colours = Colours::strip;
+  };
+  explicit WorkerLogs(const Settings& settings);
+
+  // From now on these apps' settings, for running workers too. A file that cannot be opened: a failure, and nothing has
+  // changed; with `anyway` it is said, its lines are lost until it can be, and it goes on.
+  Failure use(const std::vector<config::App>& apps, bool anyway);
+  std::shared_ptr<WorkerLog> of(const std::string& app);
+  // Every file, as somebody may have renamed them. False: there is none.
+  bool open_again();
+
+ private:
+  using Writers = std::map<std::string, std::shared_ptr<LogWriter>>;  // by path
+  Failure open_file(const config::App& app, bool anyway, Writers& writers);
+  LineStyle style_of(const config::AppLog& log) const;
+
+  Settings settings_;
+  std::shared_ptr<SharedStream> stderr_;
+  Writers writers_;
+  std::map<std::string, std::shared_ptr<WorkerLog>> logs_;  // by app
+};
+
+}  // namespace rota::supervisor
