@@ -33,7 +33,7 @@ KnownName by_length(std::string_view name) {
     case 7: return starts('u') ? match(name, "upgrade", upgrade) : match(name, "trailer", trailer);
     case 9: return starts('f') ? match(name, "forwarded", forwarded) : match(name, "x-real-ip", x_real_ip);
     case 10: return starts('c') ? match(name, "connection", connection) : match(name, "keep-alive", keep_alive);
-    case 12: return match(name, "max-forwards", max_forwards);
+    case 12: return starts('x') ? match(name, "x-request-id", x_request_id) : match(name, "max-forwards", max_forwards);
     case 14:
       return starts('c') ? match(name, "content-length", content_length)
                          : match(name, "http2-settings", http2_settings);
@@ -49,12 +49,23 @@ KnownName by_length(std::string_view name) {
 
 constexpr std::string_view kForwardedPrefix = "x-forwarded";
 
+KnownName x_forwarded_name(std::string_view name) {
+  using enum KnownField;
+  const bool alias = name.find_first_of("_.") != std::string_view::npos;
+  const std::string_view rest = name.substr(kForwardedPrefix.size());
+  if (rest.size() == 4 && same_folded(rest, "-for")) return {x_forwarded_for, alias};
+  if (rest.size() == 6 && same_folded(rest, "-proto")) return {x_forwarded_proto, alias};
+  if (rest.size() == 5 && same_folded(rest, "-host")) return {x_forwarded_host, alias};
+  if (rest.size() == 5 && same_folded(rest, "-port")) return {x_forwarded_port, alias};
+  return {x_forwarded, alias};
+}
+
 }  // namespace
 
 KnownName known_name(std::string_view name) {
   if (name.size() >= kForwardedPrefix.size() && folded(name[0]) == 'x' &&
       same_folded(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix)) {
-    return {KnownField::x_forwarded, false};
+    return x_forwarded_name(name);
   }
   return by_length(name);
 }

@@ -24,13 +24,18 @@ enum class KnownField : std::uint8_t {
   // who the client is: only we may say
   proxy,
   forwarded,
-  x_forwarded,
+  x_forwarded,  // any other of them
+  x_forwarded_for,
+  x_forwarded_proto,
+  x_forwarded_host,
+  x_forwarded_port,
   x_real_ip,
   // read by us, end-to-end all the same
   expect,
   max_forwards,
   date,
   via,
+  x_request_id,
   sec_websocket_key,
   sec_websocket_version,
 };

@@ -120,6 +120,7 @@ struct Findings {
   bool upgrade = false;
   bool content_length_alias = false;
   bool bad_max_forwards = false;
+  unsigned request_ids = 0;
   WebSocketFields websocket;
 };
 
@@ -127,6 +128,27 @@ void take_max_forwards(std::string_view value, RequestHead& head, Findings& foun
   std::uint64_t number = 0;
   if (!read_decimal(value, number) || head.max_forwards >= 0) found.bad_max_forwards = true;
   head.max_forwards = static_cast<int>(std::min<std::uint64_t>(number, kMaxForwardsMax));
+}
+
+// What ends up in logs and is searched for there: nothing that would need escaping.
+bool is_request_id(std::string_view text) {
+  if (text.empty() || text.size() > kRequestIdMax) return false;
+  for (const char octet : text) {
+    if (!is(octet, kHost) && octet != ':' && octet != '+' && octet != '/' && octet != '=' && octet != '@') return false;
+  }
+  return true;
+}
+
+// Entries are "[protocol/]version received-by [(comment)]".
+unsigned own_entries(std::string_view via) {
+  unsigned count = 0;
+  for_each_element(via, [&](std::string_view entry) {
+    const std::size_t space = entry.find(' ');
+    if (space == std::string_view::npos) return;
+    const std::string_view rest = trimmed(entry.substr(space));
+    if (rest.substr(0, rest.find_first_of(" \t(")) == kViaName) ++count;
+  });
+  return count;
 }
 
 void take_field(const Field& field, RequestHead& head, Findings& found) {
@@ -156,6 +178,16 @@ void take_field(const Field& field, RequestHead& head, Findings& found) {
     case KnownField::max_forwards:
       if (head.method == Method::options) take_max_forwards(field.value, head, found);
       break;
+    case KnownField::via: head.own_vias += own_entries(field.value); break;
+    case KnownField::x_request_id:
+      head.request_id = ++found.request_ids == 1 && is_request_id(field.value) ? field.value : std::string_view();
+      break;
+    case KnownField::forwarded:
+    case KnownField::x_forwarded_for:
+    case KnownField::x_forwarded_proto:
+    case KnownField::x_forwarded_host:
+    case KnownField::x_forwarded_port:
+    case KnownField::x_real_ip: head.has_forwarding = true; break;
     default: break;
   }
 }
@@ -229,6 +261,9 @@ void RequestHead::clear() {
   keep_alive = true;
   expect_continue = te_trailers = upgrade = false;
   max_forwards = -1;
+  request_id = {};
+  own_vias = 0;
+  has_forwarding = false;
   nominated.clear();
   made_target.clear();
 }

@@ -64,6 +64,12 @@ void append_response_head(std::string& out, const ResponseHead& head, const Resp
   }
   if (!options.interim) {
     if (!has_date && !options.date.empty()) writer.field("Date", options.date);
+    if (!options.via.empty()) {
+      // The version is the one the worker spoke (RFC 9110 7.6.3).
+      writer.literal(head.version_minor == 0 ? "Via: 1.0 " : "Via: 1.1 ");
+      writer.octets(options.via);
+      writer.literal("\r\n");
+    }
     write_framing(writer, options);
     write_connection(writer, options.keep_alive, options.client_minor);
   }

@@ -180,12 +180,18 @@ void DataLoop::out_of_descriptors() {
 // ------------------------------------------------------------------------------------------------------------
 
 SessionOwner::Routed DataLoop::route(const http::RequestHead& head, const ClientInfo& client) {
-  if (routing_ == nullptr) return {nullptr, {404, info_of(Outcome::no_route).text}};
+  const auto refused = [](Outcome outcome) {
+    return Routed{nullptr, outcome, info_of(outcome).status, info_of(outcome).text};
+  };
+  if (head.max_forwards == 0) return {nullptr, Outcome::ok, 200, ""};  // its last hop is this one (RFC 9110 7.6.2)
+  if (head.own_vias >= kOwnViasMax) return refused(Outcome::loop_detected);
+  if (routing_ == nullptr) return refused(Outcome::no_route);
   const RoutingTable::Found found = routing_->find(*client.listener, head.host, head.target, routing_scratch_);
   switch (found.verdict) {
-    case RoutingTable::Verdict::app: return {routed_[found.app], {}};
-    case RoutingTable::Verdict::none: return {nullptr, {404, info_of(Outcome::no_route).text}};
-    case RoutingTable::Verdict::ambiguous: return {nullptr, {400, "a path that apps may read in two ways"}};
+    case RoutingTable::Verdict::app: return {.app = routed_[found.app]};
+    case RoutingTable::Verdict::none: return refused(Outcome::no_route);
+    case RoutingTable::Verdict::ambiguous:
+      return {nullptr, Outcome::bad_request, 400, "a path that apps may read in two ways"};
   }
   return {};
 }

@@ -448,6 +448,7 @@ void Exchange::log(Outcome outcome, int status) {
   AccessRecord record;
   record.time_ms = wall_ms_;
   record.client = notes_.client;
+  record.request_id = notes_.request_id;
   record.method = notes_.method;
   record.host = notes_.host;
   record.target = notes_.target;

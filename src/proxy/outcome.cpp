@@ -14,6 +14,7 @@ constexpr std::array<OutcomeInfo, static_cast<std::size_t>(Outcome::count_)> kOu
     {"request_timeout", 408, "The request did not arrive in time", false},
     {"client_write_timeout", 0, "", false},
     {"no_route", 404, "No app is configured for this address", false},
+    {"loop_detected", 508, "The request has come through this proxy again and again", false},
     {"queue_full", 503, "All workers are busy and the queue is full", true},
     {"queue_timeout", 503, "No worker became ready in time", true},
     {"connect_timeout", 504, "The server behind this proxy did not accept the connection in time", false},

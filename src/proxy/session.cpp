@@ -157,16 +157,16 @@ std::size_t Session::start_exchange(std::string_view body) {
   if (routed.app == nullptr) {
     // The body belongs to this request and is never read as the next one: it ends the connection.
     bool whole = body_complete();
-    Outcome outcome = routed.rejection.status == 404 ? Outcome::no_route : Outcome::bad_request;
-    refuse(routed.rejection.status, outcome, routed.rejection.why, &head);
+    refuse(routed.status, routed.outcome, routed.text, &head);
     return whole ? 0 : body.size();
   }
   exchange_ = context_.take_exchange();
-  ClientText client(client_);
-  exchange_->start(*this, *routed.app, head, http::Forwarding{client.address(), "http", client_.port, "rota"});
+  const http::Forwarding& forwarding = context_.origin.judge(head, client_, *context_.state);
+  exchange_->start(*this, *routed.app, head, forwarding);
   if (context_.logs_access()) {
     RequestNotes& notes = exchange_->notes();
-    notes.client = client.shown();
+    notes.client = context_.origin.shown();
+    notes.request_id = forwarding.request_id;
     notes.method = head.method_text;
     notes.host = head.host;
     notes.target = head.target;
@@ -273,6 +273,7 @@ void Session::response_head(const http::ResponseHead& head) {
   http::ResponseOptions options;
   options.client_minor = client_minor_;
   options.date = context_.date();
+  options.via = http::kViaName;
   if (head.status < 200) {
     if (client_minor_ == 0) return;  // RFC 9110 15.2
     options.interim = true;
@@ -355,14 +356,16 @@ void Session::write_deadline() {
 std::size_t Session::own_response(int status, Outcome outcome, std::string_view text) {
   // Whatever of the request has not come yet is not waited for.
   keep_alive_ = keep_alive_ && body_complete() && !context_.draining();
-  ErrorPage page = make_error_page(status, text, info_of(outcome).word, wants_json_);
+  // 200: an OPTIONS request whose last hop we are (RFC 9110 9.3.7); it has no page.
+  ErrorPage page;
+  if (status != 200) page = make_error_page(status, text, info_of(outcome).word, wants_json_);
   http::OwnResponse response;
   response.status = status;
   response.content_type = page.content_type;
   response.body = page.body;
   std::string allow;
   if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
-  if (status == 405) {  // RFC 9110 15.5.6
+  if (status == 405 || status == 200) {  // RFC 9110 15.5.6
     allow.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
     response.extra_fields = allow;
   }
@@ -389,8 +392,7 @@ void Session::log_refusal(int status, Outcome outcome, std::string_view why, std
                           const http::RequestHead* head) {
   AccessRecord record;
   record.time_ms = LoopContext::wall_ms();
-  ClientText client(client_);
-  record.client = client.shown();
+  record.client = context_.origin.shown_of(head, client_, *context_.state);
   record.status = status;
   record.outcome = info_of(outcome).word;
   record.reason = why;

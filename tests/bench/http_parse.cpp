@@ -58,7 +58,7 @@ void measure_request(const char* what, std::string_view text) {
   std::string out;
   measure("  written for a worker", text.size(), [&] {
     out.clear();
-    append_request_head(out, head, {.client_address = "192.0.2.7", .port = 8080});
+    append_request_head(out, head, {.peer = "192.0.2.7", .port = 8080});
   });
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "rota/base/check.h"
+#include "rota/http/forwarded.h"
 #include "rota/http/request_head.h"
 #include "rota/http/serialize.h"
 
@@ -31,8 +32,9 @@ Progress parse_in_steps(RequestHeadParser& parser, std::string_view text, std::s
 
 bool is_own(const Field& field) {
   constexpr std::string_view kNames[] = {
-      "host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-      "via",  "content-length",  "transfer-encoding", "expect",           "max-forwards"};
+      "host",      "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
+      "via",       "content-length",  "transfer-encoding", "expect",           "max-forwards",
+      "x-real-ip", "forwarded",       "x-request-id"};
   for (const std::string_view name : kNames) {
     if (equals_lower(field.name, name)) return true;
   }
@@ -48,7 +50,7 @@ bool came_from_client(const RequestHead& client, const Field& field) {
 
 void check_round_trip(const RequestHead& head) {
   std::string out;
-  append_request_head(out, head, {.client_address = kClient, .port = 80});
+  append_request_head(out, head, {.peer = kClient, .port = 80});
   if (head.host.empty()) return;  // legal towards the worker, refused from a client
   RequestHeadParser parser({.bytes = 1 << 20, .fields = 200, .target = 1 << 16, .any_method = true});
   RequestHead again;
@@ -68,6 +70,28 @@ void check_round_trip(const RequestHead& head) {
     ROTA_CHECK(!equals_lower(field.name, "connection") && !equals_lower(field.name, "te"));
   }
   ROTA_CHECK(forwarded_for == 1);
+}
+
+// Lists that a trusted peer sent and that we add to: whoever reads them finds what was there, and us behind it.
+void check_extended(const RequestHead& head) {
+  HopClaims before;
+  read_hop_claims(head, before);
+  if (head.host.empty()) return;
+  std::string out;
+  Forwarding from{.peer = kClient, .trusted = true};
+  from.extend_forwarded_for = before.has_forwarded_for;
+  from.extend_forwarded = !before.forwarded.empty();
+  append_request_head(out, head, from);
+  RequestHeadParser parser({.bytes = 1 << 20, .fields = 200, .target = 1 << 16, .any_method = true});
+  RequestHead again;
+  ROTA_CHECK(parser.parse(out, again) == Progress::complete);
+  HopClaims after;
+  read_hop_claims(again, after);
+  const auto us = IpAddress::parse(kClient);
+  before.forwarded_for.push_back(us);
+  before.forwarded.push_back(us);
+  ROTA_CHECK(after.forwarded_well_formed);
+  ROTA_CHECK(after.forwarded_for == before.forwarded_for && after.forwarded == before.forwarded);
 }
 
 }  // namespace
@@ -90,6 +114,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ROTA_CHECK(other.target == head.target && other.framing.length == head.framing.length);
   }
   ROTA_CHECK(whole.rejection().why != kDisagreement);
-  if (progress == Progress::complete) check_round_trip(head);
+  if (progress == Progress::complete) {
+    check_round_trip(head);
+    check_extended(head);
+  }
   return 0;
 }

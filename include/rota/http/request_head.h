@@ -32,6 +32,10 @@ struct RequestHead {
   // Max-Forwards of an OPTIONS request, capped at kMaxForwardsMax; -1: none. At 0 the proxy answers itself (RFC
   // 9110 7.6.2).
   int max_forwards = -1;
+  // X-Request-ID, when it is there once and is 1 to kRequestIdMax of its characters; else empty.
+  std::string_view request_id;
+  unsigned own_vias = 0;        // Via entries with our own pseudonym: how often the request has come through a rota
+  bool has_forwarding = false;  // fields that claim who the client is, under their proper names
   // Names nominated by Connection for which there is a field, each once; comparison is case-insensitive.
   std::vector<std::string_view> nominated;
   // Memory for the one target that is not a piece of the input: "/?q" made of "http://host?q".
@@ -41,6 +45,8 @@ struct RequestHead {
 };
 
 inline constexpr int kMaxForwardsMax = 255;
+inline constexpr std::size_t kRequestIdMax = 128;
+inline constexpr std::string_view kViaName = "rota";  // our pseudonym (RFC 9110 7.6.3)
 
 // Reads one head from the start of `bytes` (which grow from call to call, from the same first byte; they may have
 // moved). complete: `head` is filled with spans into `bytes`, consumed() bytes of it are the head. rejected:

@@ -15,15 +15,23 @@ namespace rota::http {
 
 // What the proxy knows of the client beside the head.
 struct Forwarding {
-  std::string_view client_address = {};  // numeric, without brackets or port; empty for a Unix peer
+  std::string_view peer = {};    // the other end's numeric address, without brackets or port; empty: it has none
+  std::string_view client = {};  // who `peer` speaks for, as far as it is believed; empty: for itself
+  // What the client asked for, when it told a proxy in front of us; else what we were asked for.
   std::string_view proto = "http";
-  std::uint16_t port = 0;         // the listener's
-  std::string_view via = "rota";  // pseudonym
+  std::string_view host = {};  // empty: the request's own
+  std::uint16_t port = 0;      // 0: not known
+  // The request's own lists are right as far as they go: ours is added to them. Else they are made anew.
+  bool extend_forwarded_for = false;
+  bool extend_forwarded = false;
+  bool trusted = false;  // X-Forwarded-* fields that none of these rules are about pass too
+  std::string_view request_id = {};
+  std::string_view via = kViaName;
 };
 
 // Appends the head for the worker: origin-form target, HTTP/1.1, Host, the client's end-to-end fields in their order,
-// X-Forwarded-For/-Proto/-Host/-Port and Via (the client's forwarding fields and all their `-`/`_`/`.` aliases,
-// X-Real-IP, Forwarded and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
+// X-Forwarded-For/-Proto/-Host/-Port, X-Real-IP, Forwarded, X-Request-ID and Via (the client's own of these, under any
+// spelling with `-`, `_` or `.`, and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
 void append_request_head(std::string& out, const RequestHead& head, const Forwarding& forwarding);
 
 // How the response's body goes to the client.
@@ -40,6 +48,7 @@ struct ResponseOptions {
   int client_minor = 1;
   bool interim = false;        // a 1xx: no framing, no Connection
   std::string_view date = {};  // added when the worker sent none; empty: do not add
+  std::string_view via = {};   // our pseudonym; empty: do not add
 };
 // Appends "HTTP/1.1 status reason" and the worker's end-to-end fields.
 void append_response_head(std::string& out, const ResponseHead& head, const ResponseOptions& options);

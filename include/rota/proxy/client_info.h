@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "rota/http/ip_address.h"
 #include "rota/ipc/proxy_protocol.h"
@@ -24,23 +23,6 @@ struct ClientInfo {
   std::uint16_t port = 0;                       // that the client connected to; 0: not a TCP one
   std::shared_ptr<const std::string> listener;  // its name; the listener may be gone before the session is
   ClientGate::Slot slot;                        // its place among the connections of its address
-};
-
-// Its address as text, while this lives.
-class ClientText {
- public:
-  explicit ClientText(const ClientInfo& client) : kind_(client.kind) {
-    if (kind_ == ClientInfo::Kind::ip) text_ = client.address.text();
-  }
-  std::string_view address() const { return text_; }  // empty: it has none
-  std::string_view shown() const {                    // for people
-    if (kind_ == ClientInfo::Kind::ip) return text_;
-    return kind_ == ClientInfo::Kind::unix_peer ? "unix" : "unknown";
-  }
-
- private:
-  ClientInfo::Kind kind_;
-  http::IpAddress::Text text_;
 };
 
 // An accepted socket's peer.

@@ -89,6 +89,8 @@ class DataLoop final : public uv::WakeupListener,
  private:
   static constexpr Duration kRetrySoon{5};
   static constexpr Duration kDescriptorPause{100};
+  // A rota behind a rota is nothing odd; so many are a loop.
+  static constexpr unsigned kOwnViasMax = 8;
 
   void on_wakeup(uv::Wakeup& wakeup) override;
   void on_timer(uv::Timer& timer) override;

@@ -53,6 +53,7 @@ class ExchangeClient {
 // What the exchange remembers of the request for its log line.
 struct RequestNotes {
   std::string client;
+  std::string request_id;
   std::string method;
   std::string host;
   std::string target;

@@ -15,6 +15,7 @@
 #include "rota/proxy/access_log.h"
 #include "rota/proxy/deadlines.h"
 #include "rota/proxy/gather.h"
+#include "rota/proxy/origin.h"
 #include "rota/uv/loop.h"
 
 namespace rota::proxy {
@@ -49,6 +50,7 @@ class LoopContext {
   Gather to_worker;
   http::RequestHead request_head;
   http::ResponseHead response_head;
+  Origin origin;
 
   void arm(DeadlineNode& node, Duration after) { deadlines.arm(node, after, loop.now()); }
   http::HeadLimits head_limits() const;

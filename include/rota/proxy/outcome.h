@@ -14,6 +14,7 @@ enum class Outcome : std::uint8_t {
   request_timeout,       // the client was too slow with head or body
   client_write_timeout,  // the client took no bytes
   no_route,              // no app for this request
+  loop_detected,         // it has come through a rota too often
   queue_full,
   queue_timeout,  // no upstream became ready in time
   connect_timeout,

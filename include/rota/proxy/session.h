@@ -27,10 +27,12 @@ class Session;
 
 class SessionOwner {
  public:
-  // The app this request belongs to; null: none, for the reason that `rejection` tells.
+  // The app this request belongs to; null: none, and the answer is this one.
   struct Routed {
     App* app = nullptr;
-    http::Rejection rejection;
+    Outcome outcome = Outcome::no_route;
+    int status = 0;
+    const char* text = "";
   };
   virtual Routed route(const http::RequestHead& head, const ClientInfo& client) = 0;
   // Hand the session to the loop for deletion.

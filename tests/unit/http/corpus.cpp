@@ -107,7 +107,7 @@ class Reader {
 
   bool begin_body() {
     Forwarded one;
-    append_request_head(one.head, head_, {.client_address = "192.0.2.1", .port = 80});
+    append_request_head(one.head, head_, {.peer = "192.0.2.1", .port = 80});
     outcome_.forwarded.push_back(one);
     in_body_ = true;
     left_ = head_.framing.length;

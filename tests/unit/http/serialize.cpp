@@ -9,7 +9,7 @@
 namespace rota::http::test {
 namespace {
 
-constexpr Forwarding kFrom{.client_address = "192.0.2.7", .proto = "http", .port = 8080, .via = "rota"};
+constexpr Forwarding kFrom{.peer = "192.0.2.7", .proto = "http", .port = 8080, .request_id = "id"};
 
 std::string to_worker(std::string_view lines, std::string_view start = "GET / HTTP/1.1") {
   const ParsedRequest r = parse_with(lines, start);
@@ -26,7 +26,8 @@ bool has(const std::string& text, std::string_view part) { return text.find(part
 TEST_CASE("the head a worker gets, octet for octet") {
   CHECK(to_worker("Accept: */*\r\nCookie:  a=b \r\n", "GET /x?y HTTP/1.1") ==
         "GET /x?y HTTP/1.1\r\nHost: t.example\r\nAccept: */*\r\nCookie: a=b\r\nX-Forwarded-For: 192.0.2.7\r\n"
-        "X-Forwarded-Proto: http\r\nX-Forwarded-Host: t.example\r\nX-Forwarded-Port: 8080\r\nVia: 1.1 rota\r\n\r\n");
+        "Forwarded: for=192.0.2.7;host=t.example;proto=http\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"
+        "X-Forwarded-Host: t.example\r\nX-Forwarded-Port: 8080\r\nX-Request-ID: id\r\nVia: 1.1 rota\r\n\r\n");
 }
 
 TEST_CASE("rows 31, 32, 45: Host is the authority asked for") {
@@ -88,6 +89,8 @@ TEST_CASE("a client's word about who it is does not pass, under no spelling") {
                            "X-Real-IP",
                            "X_Real_IP",
                            "X.Real-IP",
+                           "X_Request_ID",
+                           "X-Request-ID",
                            "Proxy",
                            "PROXY",
                            "Transfer_Encoding",

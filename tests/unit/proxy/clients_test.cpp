@@ -89,6 +89,54 @@ TEST_CASE("a new state changes the routes of connections that are open") {
   CHECK(read_until(client.get(), contains("\n\n")).starts_with("HTTP/1.1 404"));
 }
 
+TEST_CASE("a trusted peer's word about the client reaches the worker, nobody else's does") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), [](int fd) {
+    std::string head = read_until(fd, contains("\r\n\r\n"));
+    send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) + "\r\n\r\n" + head);
+  });
+  proxy.add(1, 0);
+  proxy.apply();
+  const std::string request =
+      "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\nX-Request-ID: mine\r\nConnection: close\r\n\r\n";
+  std::string got = proxy.ask(request, kNever);
+  CHECK(contains("\r\nX-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1;host=h;proto=http\r\n")(got));
+  CHECK(contains("\r\nX-Forwarded-Port: " + std::to_string(proxy.port) + "\r\nX-Request-ID: mine\r\n")(got));
+  CHECK(got.find("\r\nVia: 1.1 rota\r\n") < got.find("\r\n\r\n"));  // to the client
+  ipc::NetworkState loopback;
+  loopback.address = http::IpAddress::parse("127.0.0.0")->octets();
+  loopback.prefix = 104;
+  proxy.state.trusted_proxies.push_back(loopback);
+  proxy.apply();
+  got = proxy.ask(request, kNever);
+  CHECK(contains("\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.1\r\nForwarded: for=192.0.2.1;")(got));
+  CHECK(contains("\r\nX-Real-IP: 192.0.2.1\r\n")(got));
+}
+
+TEST_CASE("rows 40 and 122: a loop is noticed, and OPTIONS with Max-Forwards: 0 ends here") {
+  Proxy proxy;
+  std::atomic<int> count = 0;
+  Worker worker(proxy.path(0), answering(kOk, &count));
+  proxy.add(1, 0);
+  proxy.apply();
+  std::string vias = "Via: 1.1 rota, 1.1 rota, 1.1 rota\r\nVia: 1.1 rota, 1.1 rota, 1.1 rota, 1.1 rota\r\n";
+  std::string head = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
+  CHECK(proxy.ask(head + vias + "\r\n", kNever).starts_with("HTTP/1.1 200"));
+  CHECK(proxy.ask(head + vias + "Via: 1.1 rota\r\n\r\n", kNever).starts_with("HTTP/1.1 508 Loop Detected\r\n"));
+  CHECK(count == 1);
+  UniqueFd client = proxy.connect();
+  send_all(client.get(), "OPTIONS / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
+  std::string got = read_until(client.get(), contains("\r\n\r\n"));
+  CHECK(got.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(contains("\r\nAllow: GET, ")(got));
+  CHECK(contains("\r\nContent-Length: 0\r\n")(got));
+  CHECK(contains("\r\nDate: ")(got));
+  CHECK(count == 1);
+  send_all(client.get(), "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 1\r\n\r\n");
+  CHECK(contains("ok")(read_until(client.get(), contains("ok"))));
+  CHECK(count == 2);
+}
+
 TEST_CASE("an address has its connections counted over all loops, and gets them back when they end") {
   Proxy proxy;
   Worker worker(proxy.path(0), answering(kOk));
