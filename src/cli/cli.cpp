@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "help.h"
+#include "probe.h"
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 #include "run_arguments.h"
@@ -15,7 +16,7 @@ namespace rota::cli {
 
 namespace {
 
-const std::vector<std::string_view> kCommands{"run", "check", "version", "help"};
+const std::vector<std::string_view> kCommands{"run", "check", "probe", "version", "help"};
 
 bool is_help(std::string_view word) { return word == "--help" || word == "-h"; }
 
@@ -58,6 +59,13 @@ Exit check(const std::vector<std::string>& words) {
   }
   if (file.empty()) return usage("which file? Write rota check rota.yaml", "rota check");
   return {check_file(file)};
+}
+
+Exit probe(const std::vector<std::string>& words) {
+  ProbeArguments arguments = read_probe_arguments(words);
+  if (arguments.help) return clean(kProbeHelp);
+  if (!arguments.wrong.empty()) return usage(arguments.wrong, "rota probe");
+  return {cli::probe(arguments)};
 }
 
 std::string plural(std::size_t count, std::string_view word) {
@@ -105,10 +113,12 @@ std::variant<RunRequest, Exit> parse(int argc, char** argv) {
   words.erase(words.begin());
   if (command == "run") return run(std::move(words));
   if (command == "check") return check(words);
+  if (command == "probe") return probe(words);
   if (is_help(command)) return clean(kHelp);
   if (command == "help") {
     if (!words.empty() && words[0] == "run") return clean(kRunHelp);
     if (!words.empty() && words[0] == "check") return clean(kCheckHelp);
+    if (!words.empty() && words[0] == "probe") return clean(kProbeHelp);
     return clean(kHelp);
   }
   if (command == "version" || command == "--version" || command == "-V") {

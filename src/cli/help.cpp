@@ -10,6 +10,7 @@ Usage: rota COMMAND [ARGUMENTS]
 Commands:
   run       start an app: rota run -c rota.yaml, or rota run -- node server.js
   check     read a configuration and name every mistake in it
+  probe     ask an address over HTTP whether something serves there
   version   print the version
 
 rota COMMAND --help says more about one of them.
@@ -52,6 +53,21 @@ Usage: rota check FILE
 
 Programs, directories and users that the file names are looked up on this machine.
 Exit codes: 0 it is good, 78 it is not, 77 it is, but for another user.
+)";
+
+const char* const kProbeHelp =
+    R"(Ask an address over HTTP whether something serves there: the health check of a container without curl.
+
+Usage: rota probe [OPTIONS] ADDRESS [PATH]
+
+The address is written as for `listen`: 8080, 127.0.0.1:8080, [::1]:8080, unix:/run/app.sock. The path is / if it is left out.
+
+Options:
+  --host NAME       the Host field, where routes want one
+  --timeout TIME    for everything; 3s
+  -h, --help        this text
+
+Exit codes: 0 it answered with a status below 500, 1 it did not (503: rota runs, but no worker is ready), 2 usage.
 )";
 
 }  // namespace rota::cli

@@ -6,6 +6,7 @@ namespace rota::cli {
 extern const char* const kHelp;
 extern const char* const kRunHelp;
 extern const char* const kCheckHelp;
+extern const char* const kProbeHelp;
 // Both ways to say what is to be run; shown when neither was used.
 extern const char* const kRunForms;
 

@@ -212,6 +212,37 @@ TEST_CASE("help and version") {
   }
 }
 
+TEST_CASE("probe: what is wrong with the words") {
+  struct {
+    Words words;
+    std::string says;
+  } cases[] = {
+      {{}, "which address? Write rota probe 8080 /healthz"},
+      {{"8080", "healthz"}, "\"healthz\" is no path; it begins with \"/\""},
+      {{"8080", "/a", "/b"}, "probe asks one address"},
+      {{"8080", "/a b"}, "is no path"},
+      {{"0"}, "port 0 cannot be connected to"},
+      {{"127.0.0.1"}, "the address \"127.0.0.1\" has no port"},
+      {{"--timeout", "3", "8080"}, "--timeout needs a unit"},
+      {{"--timeout", "0s", "8080"}, "--timeout must be between 1ms and 10m"},
+      {{"8080", "--timeout"}, "--timeout needs a value"},
+      {{"8080", "--host="}, "--host needs a value"},
+      {{"8080", "--host", "a b"}, "--host is no name of a host"},
+      {{"8080", "--any"}, "unknown option \"--any\""},
+  };
+  for (auto& one : cases) {
+    one.words.insert(one.words.begin(), "probe");
+    Outcome outcome = rota_with(one.words);
+    INFO(outcome.err);
+    CHECK(outcome.code == 2);
+    CHECK(has(outcome.err, one.says));
+    CHECK(has(outcome.err, "See rota probe --help."));
+    CHECK(outcome.out.empty());
+  }
+  CHECK(rota_with({"probe", "--help"}).code == 0);
+  CHECK(rota_with({"help", "probe"}).out == rota_with({"probe", "-h"}).out);
+}
+
 TEST_CASE("check: a good file is one line and its notes on stdout") {
   Directory directory;
   std::string file =
