@@ -143,7 +143,7 @@ void LogFile::begin_anew() {
     return;
   }
   if (limits_.keep == 0) {
-    static_cast<void>(::ftruncate(fd_.get(), 0));
+    static_cast<void>(!::ftruncate(fd_.get(), 0));
     return;
   }
   std::string next = path_ + kNewSuffix;
