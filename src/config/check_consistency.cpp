@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <string>
+
 #include "check.h"
 #include "rota/config/units.h"
 
@@ -45,9 +48,35 @@ void check_app(CheckInput& input, const App& app) {
   }
 }
 
+// Each of two writers would rename the file away from under the other.
+void check_log_files(CheckInput& input) {
+  const Config& config = input.config;
+  std::map<std::string, std::string> owners;
+  if (config.access_log.to == AccessLog::To::file) owners[config.access_log.path] = "the access log";
+  for (const App& app : config.apps) {
+    if (app.log.file.empty()) continue;
+    auto [owner, is_first] = owners.emplace(app.log.file, "app " + in_quotes(app.name));
+    if (is_first) continue;
+    input.reader.problems().add(input.reader.given_span("apps." + app.name + ".log.file"),
+                                fmt::format("\"file\": {} is written to {} already; each needs a file of its own",
+                                            owner->second, in_quotes(app.log.file)));
+  }
+}
+
+// One log is in one format: what workers print between rota's own lines follows these, unless the app says otherwise.
+void settle_log_formats(CheckInput& input) {
+  if (input.config.log_format != log::Format::json) return;
+  for (App& app : input.config.apps) {
+    if (!app.log.file.empty() || input.reader.given("apps." + app.name + ".log.format") != nullptr) continue;
+    app.log.format = AppLog::Format::json;
+  }
+}
+
 }  // namespace
 
 void check_consistency(CheckInput& input) {
+  settle_log_formats(input);
+  check_log_files(input);
   const Config& config = input.config;
   Reader& reader = input.reader;
   Problems& problems = reader.problems();

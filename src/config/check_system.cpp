@@ -113,6 +113,20 @@ void check_user(CheckInput& input, const std::string& name, const std::string& p
                Problem::Kind::not_permitted);
 }
 
+// A log file is made when it is missing, its directory is not.
+void check_log_file(CheckInput& input, const std::string& file, const std::string& path) {
+  std::string key = path.substr(path.rfind('.') + 1);
+  std::string parent = file.substr(0, file.rfind('/') + 1);
+  std::string wrong = directory_problem(parent);
+  if (!wrong.empty()) {
+    input.reader.problems().add(input.reader.given_span(path),
+                                fmt::format("\"{}\": the directory {} {}", key, in_quotes(parent), wrong));
+  } else if (look_at(file) == Found::directory) {
+    input.reader.problems().add(input.reader.given_span(path),
+                                fmt::format("\"{}\": {} is a directory", key, in_quotes(file)));
+  }
+}
+
 // <runtime_dir>/<app>/<slot>-<n>.sock at its longest.
 void check_socket_path(CheckInput& input, const App& app) {
   std::size_t slot_digits = fmt::format("{}", app.workers - 1).size();
@@ -144,6 +158,7 @@ void check_app(CheckInput& input, const App& app) {
                                                         : command->span;
     if (!problem.empty()) problems.add(span, fmt::format("\"command\" {}", problem));
   }
+  if (!app.log.file.empty()) check_log_file(input, app.log.file, path + ".log.file");
   check_user(input, app.user, path + ".user");
   if (app.workers > 0) check_socket_path(input, app);
   note_own_port(input, app);
@@ -159,17 +174,7 @@ void check_app(CheckInput& input, const App& app) {
 void check_system(CheckInput& input) {
   const Config& config = input.config;
   check_user(input, config.user, "user");
-  if (config.access_log.to == AccessLog::To::file) {
-    std::string parent = config.access_log.path.substr(0, config.access_log.path.rfind('/') + 1);
-    std::string wrong = directory_problem(parent);
-    if (!wrong.empty()) {
-      input.reader.problems().add(input.reader.given_span("access_log"),
-                                  fmt::format("\"access_log\": the directory {} {}", in_quotes(parent), wrong));
-    } else if (look_at(config.access_log.path) == Found::directory) {
-      input.reader.problems().add(input.reader.given_span("access_log"),
-                                  fmt::format("\"access_log\": {} is a directory", in_quotes(config.access_log.path)));
-    }
-  }
+  if (config.access_log.to == AccessLog::To::file) check_log_file(input, config.access_log.path, "access_log");
   for (const App& app : config.apps) {
     if (!app.name.empty()) check_app(input, app);
   }

@@ -149,24 +149,16 @@ void Slot::perform(const Actions& actions) {
   }
 }
 
+// A short life is explained in the worker's own words: where they do not stand just above anyway, and once for an end
+// that is always the same.
 void Slot::say(const Note& note) {
-  log::at(note.level, "{} {}", label_, note.text);
-  if (note.quote_stderr) quote_ending(note.level);
-}
-
-// Why it ended, in its own words: where they do not stand just above anyway, and once for an end that is always the
-// same.
-void Slot::quote_ending(log::Level level) {
-  if (surface_.logs.of(app_.name)->beside_the_log()) return;
-  std::vector<std::string> lines = last_lines_->newest(kQuotedLines);
-  if (lines.empty()) return;
-  std::string ending = fmt::format("{}", fmt::join(lines, "\n"));
-  if (ending == quoted_) {
-    log::at(level, "{} said the same as before", label_);
-    return;
-  }
-  quoted_ = std::move(ending);
-  for (const std::string& line : lines) log::at(level, "{} said: {}", label_, line);
+  std::vector<std::string> words;
+  if (note.quote_stderr && !surface_.logs.of(app_.name)->beside_the_log()) words = last_lines_->newest(kQuotedLines);
+  bool known = !words.empty() && words == quoted_;
+  log::at(note.level, "{} {}{}", label_, note.text, known ? "; its last words are the same as before" : "");
+  if (words.empty() || known) return;
+  for (const std::string& line : words) log::at(note.level, "{} said: {}", label_, line);
+  quoted_ = std::move(words);
 }
 
 void Slot::aim_checker() {

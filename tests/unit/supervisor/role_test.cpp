@@ -466,7 +466,7 @@ TEST_CASE("an end is quoted where it is not to be read already, and once while i
   rig.until([&] { return keeper.spawned.size() == 4; });
   if (file) {
     REQUIRE(shown.count("web.0 said: no database") == 1);
-    REQUIRE(shown.count("web.0 said the same as before") == 1);
+    REQUIRE(shown.count("; its last words are the same as before") == 1);
     REQUIRE(shown.count("web.0 said: no disk") == 1);
     REQUIRE(shown.count("web.0 | ") == 0);
   } else {
