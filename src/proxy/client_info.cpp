@@ -31,6 +31,7 @@ bool is_trusted(const http::IpAddress& address, const ipc::ProxyState& state) {
 }
 
 bool is_trusted(const ClientInfo& client, const ipc::ProxyState& state) {
+  if (client.only_relays) return false;
   switch (client.kind) {
     case ClientInfo::Kind::unknown: return false;
     case ClientInfo::Kind::ip: return is_trusted(client.address, state);

@@ -9,6 +9,14 @@
 
 namespace rota::proxy {
 
+namespace {
+
+std::string shown(const ClientInfo& client) {
+  return client.kind == ClientInfo::Kind::ip ? std::string(client.address.text().view()) : "a Unix socket";
+}
+
+}  // namespace
+
 DataLoop::DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, ClientGate& gate,
                    LoopEvents& events)
     : index_(index),
@@ -138,10 +146,45 @@ bool DataLoop::admit(ClientInfo& client) {
   return false;
 }
 
-void DataLoop::accepted(Listener&, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
-  if (!admit(client)) return;
+bool DataLoop::announced(ClientInfo& client, const ProxyHeader& header) {
+  switch (header.from) {
+    case ProxyHeader::From::sender: return true;
+    case ProxyHeader::From::unknown: client.only_relays = true; return true;
+    case ProxyHeader::From::ip:
+      client.kind = ClientInfo::Kind::ip;
+      client.address = header.source;
+      client.port = header.destination_port;
+      return admit(client);
+  }
+  return false;
+}
+
+void DataLoop::bad_proxy_header(const ClientInfo& client, const char* why) {
+  if (const std::uint64_t refused = gate_.bad_proxy_header.add(loop_.now()); refused > 0) {
+    log::warning("closed {} connections that did not say whose they are; the last, from {}: {}", refused, shown(client),
+                 why);
+  }
+}
+
+// On a listener with the PROXY protocol the peer is a balancer: whether it may speak for others is asked now, and the
+// limit of connections is for the clients it names.
+bool DataLoop::may_announce(const Listener& by, const ClientInfo& client) {
+  if (is_trusted(client, *context_.state)) return true;
+  if (const std::uint64_t refused = gate_.not_trusted.add(loop_.now()); refused > 0) {
+    const auto& known = context_.state->listeners;
+    auto at = std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.name == by.name(); });
+    log::warning("closed {} connections to {}, which takes them from trusted_proxies only; the last came from {}",
+                 refused, at == known.end() ? by.name() : at->text, shown(client));
+  }
+  return false;
+}
+
+void DataLoop::accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
+  const bool announced = by.proxy_protocol;
+  if (announced ? !may_announce(by, client) : !admit(client)) return;
   auto session = std::make_unique<Session>(context_, *this, std::move(client));
   if (!session->open(kind, std::move(fd))) return;
+  if (announced) session->expect_proxy_header();
   sessions_.push_back(*session.release());
   session_count_++;
   if (!has_room() && !full_) {

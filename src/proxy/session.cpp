@@ -50,11 +50,17 @@ bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
   return true;
 }
 
+void Session::expect_proxy_header() {
+  state_ = State::reading_proxy_header;
+  proxy_header_ = std::make_unique<ProxyHeaderReader>();
+}
+
 // --- reading
 // -------------------------------------------------------------------------------------------------------------
 
 void Session::on_read(uv::Stream&, std::string_view bytes) {
   switch (state_) {
+    case State::reading_proxy_header: return take_proxy_header(bytes);
     case State::idle:
       if (next_request_waits()) return read_ahead(bytes);
       return take(bytes);
@@ -71,6 +77,20 @@ void Session::on_read(uv::Stream&, std::string_view bytes) {
       return;
     case State::ended: return;
   }
+}
+
+// Who cannot say this much is no client: there is nobody to be answered.
+void Session::take_proxy_header(std::string_view bytes) {
+  http::Progress progress = proxy_header_->read(bytes);
+  if (progress == http::Progress::incomplete) return;
+  std::unique_ptr<ProxyHeaderReader> reader = std::move(proxy_header_);
+  if (progress == http::Progress::rejected) {
+    owner_.bad_proxy_header(client_, reader->why());
+    return end();
+  }
+  if (!owner_.announced(client_, reader->header())) return end();
+  state_ = State::idle;
+  if (!bytes.empty()) take(bytes);
 }
 
 void Session::read_ahead(std::string_view bytes) {
@@ -227,6 +247,7 @@ std::size_t Session::feed_body(std::string_view bytes) {
 void Session::on_end(uv::Stream&) {
   peer_closed_ = true;
   switch (state_) {
+    case State::reading_proxy_header: return end();
     case State::idle:
       if (next_request_waits()) return;
       return linger();
@@ -422,6 +443,7 @@ void Session::on_writable(uv::Stream&) {
       if (!sent) return;
       if (peer_closed_) return end();
       return context_.arm(*this, kLinger);
+    case State::reading_proxy_header:
     case State::reading_head:
     case State::ended: return;
   }
@@ -497,6 +519,7 @@ void Session::linger() {
 
 void Session::on_deadline() {
   switch (state_) {
+    case State::reading_proxy_header:
     case State::idle:
     case State::lingering: return end();
     case State::reading_head:

@@ -20,6 +20,8 @@ struct ClientInfo {
   };
   http::IpAddress address;
   Kind kind = Kind::unknown;
+  // It relays the connection of a client that it cannot name: however trusted, what comes is another's word.
+  bool only_relays = false;
   std::uint16_t port = 0;                       // that the client connected to; 0: not a TCP one
   std::shared_ptr<const std::string> listener;  // its name; the listener may be gone before the session is
   ClientGate::Slot slot;                        // its place among the connections of its address

@@ -95,6 +95,8 @@ class DataLoop final : public uv::WakeupListener,
   void on_wakeup(uv::Wakeup& wakeup) override;
   void on_timer(uv::Timer& timer) override;
   Routed route(const http::RequestHead& head, const ClientInfo& client) override;
+  bool announced(ClientInfo& client, const ProxyHeader& header) override;
+  void bad_proxy_header(const ClientInfo& client, const char* why) override;
   void session_ended(Session& session) override;
   void accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) override;
   bool has_room() const override;
@@ -109,6 +111,7 @@ class DataLoop final : public uv::WakeupListener,
   void obey(StopLoop& order);
   void apply_apps(const ipc::ProxyState& state);
   bool admit(ClientInfo& client);  // false: its address has too many connections
+  bool may_announce(const Listener& by, const ClientInfo& client);
   void tell_if_quiet();
   void update_listeners();
   void release_held();

@@ -1,7 +1,7 @@
 // A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in
 // stages.
 //
-//   idle → reading_head → in_exchange → responding → idle ...;  any → lingering → (retired)
+//   (reading_proxy_header →) idle → reading_head → in_exchange → responding → idle ...;  any → lingering → (retired)
 //
 // Two deadlines: its own for what it waits for from the client (a head, body bytes, the next request, the end), and one
 // for writing, armed exactly while something is queued for the client.
@@ -18,6 +18,7 @@
 #include "rota/proxy/client_info.h"
 #include "rota/proxy/deadlines.h"
 #include "rota/proxy/exchange.h"
+#include "rota/proxy/proxy_header.h"
 #include "rota/uv/loop.h"
 #include "rota/uv/stream.h"
 
@@ -35,6 +36,9 @@ class SessionOwner {
     const char* text = "";
   };
   virtual Routed route(const http::RequestHead& head, const ClientInfo& client) = 0;
+  // What the PROXY protocol header says of the client. False: it is not to be served.
+  virtual bool announced(ClientInfo& client, const ProxyHeader& header) = 0;
+  virtual void bad_proxy_header(const ClientInfo& client, const char* why) = 0;
   // Hand the session to the loop for deletion.
   virtual void session_ended(Session& session) = 0;
 
@@ -56,6 +60,8 @@ class Session final : public SessionLink,
 
   // Begins to read. False: the descriptor was refused.
   bool open(uv::Stream::Kind kind, UniqueFd fd);
+  // Before any byte was read: a PROXY protocol header comes first, within the deadline of the first head.
+  void expect_proxy_header();
   // The loop drains: the next response says Connection: close, an idle connection ends after kIdleGrace.
   void drain();
   // Ends everything now; an exchange in progress is logged as shutting_down, and answered so when it has no response
@@ -69,7 +75,15 @@ class Session final : public SessionLink,
 
  private:
   // responding: the head of the final response is out; the request's body may still be coming.
-  enum class State : std::uint8_t { idle, reading_head, in_exchange, responding, lingering, ended };
+  enum class State : std::uint8_t {
+    reading_proxy_header,
+    idle,
+    reading_head,
+    in_exchange,
+    responding,
+    lingering,
+    ended
+  };
 
   void on_read(uv::Stream& stream, std::string_view bytes) override;
   void on_end(uv::Stream& stream) override;
@@ -88,6 +102,7 @@ class Session final : public SessionLink,
   void resume_upload() override;
   void exchange_finished(bool whole) override;
 
+  void take_proxy_header(std::string_view bytes);
   void take(std::string_view bytes);
   std::size_t take_head(std::string_view bytes);      // bytes used up
   std::size_t start_exchange(std::string_view body);  // likewise
@@ -116,6 +131,7 @@ class Session final : public SessionLink,
   bool peer_closed_ = false;  // the peer has sent its FIN
 
   // reading
+  std::unique_ptr<ProxyHeaderReader> proxy_header_;  // while one is read
   http::RequestHeadParser parser_;
   std::string input_;  // bytes not yet understood, and those of requests to come
 

@@ -184,6 +184,69 @@ TEST_CASE("an address has its connections counted over all loops, and gets them 
   second.stop();
 }
 
+TEST_CASE("with the PROXY protocol the client is the one that a trusted balancer names") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), [](int fd) {
+    std::string head = read_until(fd, contains("\r\n\r\n"));
+    send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) + "\r\n\r\n" + head);
+  });
+  proxy.add(1, 0);
+  proxy.state.listeners[0].proxy_protocol = true;
+  proxy.state.header = 200ms;
+  proxy.apply();
+  const std::string named = "PROXY TCP4 192.0.2.1 192.0.2.2 4660 443\r\n";
+  const std::string request = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n";
+  CHECK(proxy.ask(named + request, kNever).empty());  // nobody is trusted
+  CHECK(proxy.gate.not_trusted.total() == 1);
+
+  ipc::NetworkState loopback;
+  loopback.address = http::IpAddress::parse("127.0.0.1")->octets();
+  proxy.state.trusted_proxies.push_back(loopback);
+  proxy.apply();
+  std::string got = proxy.ask(named + request, kNever);
+  CHECK(contains("\r\nX-Forwarded-For: 192.0.2.1\r\n")(got));
+  CHECK(contains("\r\nX-Forwarded-Port: 443\r\n")(got));
+  {
+    // Byte by byte, the request's first bytes in the same pieces as the header's last.
+    UniqueFd client = proxy.connect();
+    for (char octet : named + request) send_all(client.get(), std::string_view(&octet, 1));
+    CHECK(contains("X-Forwarded-For: 192.0.2.1\r\n")(read_until(client.get(), kNever)));
+  }
+  // A balancer that speaks for itself is believed, one that cannot name the client is not.
+  got = proxy.ask("\r\n\r\n" + std::string("\0\r\nQUIT\n\x20\0\0\0", 12) + request, kNever);
+  CHECK(contains("\r\nX-Forwarded-For: 6.6.6.6, 127.0.0.1\r\n")(got));
+  got = proxy.ask("PROXY UNKNOWN\r\n" + request, kNever);
+  CHECK(contains("\r\nX-Forwarded-For: 127.0.0.1\r\n")(got));
+  // What has no header, or half of one, is closed without a word.
+  CHECK(proxy.ask(request, kNever).empty());
+  CHECK(proxy.ask("PROXY TCP4 1.2.3.4 nonsense\r\n" + request, kNever).empty());
+  CHECK(proxy.gate.bad_proxy_header.total() == 2);
+  CHECK(proxy.ask("PROXY TCP4 1.2", kNever).empty());  // the deadline of a head
+  CHECK(proxy.gate.bad_proxy_header.total() == 2);
+}
+
+TEST_CASE("behind a balancer the limit of connections is for the client it names") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), answering(kOk));
+  proxy.add(1, 0);
+  proxy.state.listeners[0].proxy_protocol = true;
+  proxy.state.connections_per_address = 1;
+  ipc::NetworkState loopback;
+  loopback.address = http::IpAddress::parse("127.0.0.1")->octets();
+  proxy.state.trusted_proxies.push_back(loopback);
+  proxy.apply();
+  std::vector<UniqueFd> open;
+  const auto connect_as = [&](const char* address) {
+    open.push_back(proxy.connect());
+    send_all(open.back().get(), std::string("PROXY TCP4 ") + address + " 192.0.2.2 4660 443\r\n");
+    return served(open.back().get());
+  };
+  CHECK(connect_as("192.0.2.1"));
+  CHECK(connect_as("192.0.2.3"));
+  CHECK_FALSE(connect_as("192.0.2.1"));
+  open.clear();
+}
+
 TEST_CASE("an IPv6 client is its /64, and no IPv4 client is an IPv6 one") {
   ClientGate gate;
   const auto address = [](const char* text) { return *http::IpAddress::parse(text); };
