@@ -11,7 +11,7 @@ namespace {
 // Clients choose their addresses: without a seed they could make them all meet in one bucket.
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
-  static_cast<void>(::getrandom(&seed, sizeof seed, 0));
+  static_cast<void>(!::getrandom(&seed, sizeof seed, 0));
   return seed;
 }
 
