@@ -120,7 +120,8 @@ long_network() {
   { grep -lsE '^[[:space:]]*Acquire::' /etc/apt/apt.conf /etc/apt/apt.conf.d/* || true; } | while read -r file; do
     cp "$file" "$to/etc/apt/apt.conf.d/80machine-$(basename "$file")"
   done
-  for file in /etc/npmrc /etc/pip.conf "$HOME/.npmrc" /etc/ssl/certs/ca-certificates.crt; do
+  # The bundle for programs, what it is made of for the package that makes it anew when it is installed.
+  for file in /etc/npmrc /etc/pip.conf "$HOME/.npmrc" /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/*.crt; do
     [ -f "$file" ] || continue
     case $file in
       "$HOME"/*) install -D "$file" "$to/root/${file##*/}" ;;
@@ -143,15 +144,21 @@ long_command() {
   done
   # shellcheck disable=SC2016
   entering=(
-    unshare --mount --pid --ipc --uts --fork --kill-child --mount-proc="$where/proc" bash -c '
+    unshare --mount --pid --ipc --uts --fork --kill-child bash -c '
       set -e
       where=$1; shift
+      mount --bind "$where" "$where"
+      mount -t proc proc "$where/proc"
       mount --rbind /sys "$where/sys"
       mount --rbind /dev "$where/dev"
       mount -t tmpfs -o mode=1777 tmpfs "$where/dev/shm"
       mount -t tmpfs -o mode=1777 tmpfs "$where/tmp"
       mount -t tmpfs -o mode=755 tmpfs "$where/run"
-      exec chroot "$where" "$@"' enter "$where"
+      cd "$where"
+      # A root like any other: in one that was only changed by chroot(2), no namespace can be made.
+      pivot_root . .
+      umount -l .
+      exec chroot . "$@"' enter "$where"
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
     "${keep[@]}" "$@")
 }
