@@ -131,6 +131,10 @@ void Step::on(const CheckFailed& event) {
   if (auto* starting = in<Starting>()) {
     starting->unready = event.text;
     starting->nobody_listens = event.failure == CheckFailure::gone;
+    if (starting->nobody_listens && now_ - starting->process.started >= kLookAfter * (1U << starting->looks)) {
+      starting->looks++;
+      actions_.look_where_it_listens = true;
+    }
   }
   if (auto* unhealthy = in<Unhealthy>()) unhealthy->passed_checks = 0;
   auto* ready = in<Ready>();

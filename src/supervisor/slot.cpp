@@ -135,17 +135,28 @@ void Slot::apply(const Event& event) {
 
 void Slot::perform(const Actions& actions) {
   for (const Note& note : actions.notes) say(note);
-  if (actions.explain_not_listening) {
-    const Process* process = process_of(life_);
-    std::string own = surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_));
-    std::string where = process != nullptr ? explain_listening(process->pid, own) : std::string();
-    if (!where.empty()) log::error("{} {}", label_, where);
-  }
+  if (actions.explain_not_listening || actions.look_where_it_listens) tell_where_it_listens(actions);
   if (actions.spawn) aim_checker();
   for (const Kill& kill : actions.kills) surface_.keeper.signal(spawn_id_, kill.number, kill.group);
   if (actions.process_gone) {
     proxy_doubts_ = false;
     surface_.runtime_dir.remove(RuntimeDir::relative_socket(app_.name, number_, sequence_));
+  }
+}
+
+// At the end of its time as an error; early as a warning, and again only when it is something new.
+void Slot::tell_where_it_listens(const Actions& actions) {
+  const Process* process = process_of(life_);
+  if (process == nullptr || process->pid == 0) return;
+  std::string own = surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_));
+  std::string where = explain_listening(process->pid, own);
+  if (where.empty()) return;
+  if (actions.explain_not_listening) {
+    log::error("{} {}", label_, where);
+  } else if (where != listens_elsewhere_) {
+    auto age = std::chrono::duration_cast<Duration>(surface_.loop.now() - process->started);
+    log::warning("{} has not opened its socket after {}, but {}", label_, describe_duration(age), where);
+    listens_elsewhere_ = std::move(where);
   }
 }
 

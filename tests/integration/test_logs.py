@@ -57,6 +57,12 @@ class Log(RotaCase):
         daemon.wait_log(r"(?i)(warning|error).*web\.0")
         self.assertRegex(daemon.log, r"(?im)^.*\binfo\b.*listening on")
 
+    def test_a_worker_on_a_port_of_its_own_is_found_out_soon(self):
+        """Long before start_timeout, and once although every life of it does the same."""
+        daemon = self.serve({"web": self.scripted(1, env={"WRONG_PORT": "1"})})
+        self.assertRegex(daemon.wait_log(r"(?m)^.*web\.0 has not opened its socket.*$")[0],
+                         r"warning.* after 3(\.\d)? s, but listens on tcp port \d+; it must listen on the path .* PORT .*\{socket\}")
+
     def test_journald_gets_priorities_instead_of_time_stamps(self):
         """$JOURNAL_STREAM names the device and inode of stderr when that is the journal."""
         wrapper = self.folder / "as-a-unit"
@@ -76,7 +82,8 @@ class Log(RotaCase):
 
 class AccessLog(RotaCase):
     KEYS = {"time", "client", "method", "host", "target", "status", "bytes_sent", "bytes_received", "app", "slot", "upstream",
-            "total_ms", "queue_ms", "connect_ms", "first_byte_ms", "retries", "outcome", "user_agent", "referer"}
+            "total_ms", "queue_ms", "connect_ms", "first_byte_ms", "retries", "outcome", "user_agent", "referer",
+            "request_id"}
 
     def serve_logged(self, access_log="stdout", **more):
         self.daemon = self.serve({"web": self.scripted(2, **more)}, access_log=access_log)

@@ -27,6 +27,7 @@ inline constexpr Duration kProvenAfter{10s};         // a worker that was READY 
 inline constexpr std::uint32_t kCrashLoopAfter = 5;  // short lives in a row
 inline constexpr double kDelayJitter = 0.2;          // either way
 inline constexpr Duration kAdoptedStartMin{5s};      // for an adopted worker to become ready: its checks come first
+inline constexpr Duration kLookAfter{3s};            // a worker whose socket is not there by then; again at twice that
 inline constexpr Duration kStuckNoteEvery{10s};      // in Killing: say again that it is still there
 
 // What an app's configuration says about the lives of its workers.
@@ -79,6 +80,7 @@ struct Starting {
   TimePoint ready_by{};
   std::string unready;          // what the last check found, one clause
   bool nobody_listens = false;  // that is what it found
+  unsigned looks = 0;           // at where it listens instead
 };
 struct Ready {
   Process process;
@@ -169,6 +171,7 @@ struct Actions {
   bool check_now = false;
   bool process_gone = false;           // its socket file and its place in the proxy's table go
   bool explain_not_listening = false;  // say where it listens instead, if that can be seen
+  bool look_where_it_listens = false;  // the same, early: it may still come to its socket
   std::vector<Kill> kills;
   std::vector<Note> notes;
 };

@@ -88,6 +88,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   };
   void apply(const Event& event);
   void perform(const Actions& actions);
+  void tell_where_it_listens(const Actions& actions);
   void say(const Note& note);
   void aim_checker();
   void attach_output(int pid, Fds output);
@@ -113,6 +114,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   bool proxy_doubts_ = false;   // a proxy could not connect; the next good check is told to it
   // Of the newest worker; one of before may still be writing to its own.
   std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
+  std::string listens_elsewhere_;    // as told last
   std::vector<std::string> quoted_;  // of the worker that was quoted last
   std::unique_ptr<WorkerOutput> output_;
   std::vector<Tail> tails_;

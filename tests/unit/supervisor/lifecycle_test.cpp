@@ -280,6 +280,25 @@ TEST_CASE("where a worker listens instead is said when nobody listens where it s
   REQUIRE(rig.expire().explain_not_listening);
 }
 
+TEST_CASE("a worker whose socket is not there is looked at after a while, and then ever less often") {
+  Rig rig;
+  rig.start();
+  CheckFailed gone{CheckFailure::gone, "nothing listens on its socket"};
+  std::vector<Duration> looks;
+  for (Duration age{0}; age < 60s; age += 500ms) {
+    if (rig.on(gone).look_where_it_listens) looks.push_back(age);
+    rig.clock.advance(500ms);
+  }
+  REQUIRE(looks == std::vector<Duration>{3s, 6s, 12s, 24s, 48s});
+}
+
+TEST_CASE("a worker that answers on its socket is not suspected of listening elsewhere") {
+  Rig rig;
+  rig.start();
+  rig.clock.advance(10s);
+  REQUIRE_FALSE(rig.on(CheckFailed{CheckFailure::status, "GET /healthz answers 503"}).look_where_it_listens);
+}
+
 TEST_CASE("a worker that is not ready in time is stopped and counted") {
   Rig rig;
   rig.start();
