@@ -12,12 +12,14 @@
 #   long_at_end COMMAND...         run when the test ends, however it ends; the last one first
 #   long_fail TEXT                 says what is wrong and ends the test
 #
+# long_private_network=1 before long_enter: a network of its own, with nothing but 127.0.0.1.
+#
 # A root has the machine's network: its resolver and hosts, its apt settings and proxies, its npm and pip settings, its
 # certificates; and its own file system, processes, /tmp and /run. What apt downloaded is kept for the next root.
 #
 # ROTA_ROOTS (/var/tmp/rota-roots) is where pristine systems, downloads and copies are; ROTA_KEEP=1 leaves the copies there.
 # shellcheck shell=bash
-set -Eeuo pipefail
+set -eEuo pipefail
 
 long_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 long_roots=${ROTA_ROOTS:-/var/tmp/rota-roots}
@@ -144,8 +146,9 @@ long_command() {
   done
   # shellcheck disable=SC2016
   entering=(
-    unshare --mount --pid --ipc --uts --fork --kill-child bash -c '
+    unshare --mount --pid --ipc --uts ${long_private_network:+--net} --fork --kill-child bash -c '
       set -e
+      [ -z "${long_private_network:-}" ] || ip link set lo up
       where=$1; shift
       mount --bind "$where" "$where"
       mount -t proc proc "$where/proc"
