@@ -201,7 +201,7 @@ std::size_t Session::start_exchange(std::string_view body) {
     exchange_->begin();
     return 0;
   }
-  context_.arm(*this, context_.state->body);
+  arm_body();
   std::size_t used = feed_body(body);
   if (exchange_ != nullptr && state_ == State::in_exchange) exchange_->begin();
   return used;
@@ -210,7 +210,8 @@ std::size_t Session::start_exchange(std::string_view body) {
 std::size_t Session::feed_body(std::string_view bytes) {
   if (body_complete() || bytes.empty()) return 0;
   std::string_view rest = bytes;
-  if (!upload_paused_ && state_ == State::in_exchange) context_.arm(*this, context_.state->body);
+  body_progress_ += rest.size();
+  if (body_progress_ >= kBodyProgressMin && !upload_paused_ && state_ == State::in_exchange) arm_body();
   if (body_kind_ == http::BodyKind::length) {
     std::string_view part = rest.substr(0, body_left_);
     body_left_ -= part.size();
@@ -283,7 +284,12 @@ void Session::resume_upload() {
   upload_paused_ = false;
   if (exchange_ == nullptr || peer_closed_) return;
   stream_->start_reading();
-  if (!body_complete() && state_ == State::in_exchange) context_.arm(*this, context_.state->body);
+  if (!body_complete() && state_ == State::in_exchange) arm_body();
+}
+
+void Session::arm_body() {
+  body_progress_ = 0;
+  context_.arm(*this, context_.state->body);
 }
 
 // --- writing
@@ -366,9 +372,9 @@ void Session::watch_writing() {
   context_.arm(write_deadline_, context_.state->write);
 }
 
-// A slow reader is not a dead one: only who has taken nothing at all since then is cut off.
+// A slow reader is not a dead one: only who has taken next to nothing since then is cut off.
 void Session::write_deadline() {
-  if (stream_->progress() != progress_at_arm_) return watch_writing();
+  if (stream_->progress() - progress_at_arm_ >= kWriteProgressMin) return watch_writing();
   state_ = State::ended;
   if (exchange_ != nullptr) return exchange_->abort(Outcome::client_write_timeout);
   end();

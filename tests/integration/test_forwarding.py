@@ -43,6 +43,36 @@ class Forwarding(RotaCase):
         self.assertEqual(via[0], "1.0 fred")
         self.assertTrue(via[1].startswith("1.1 "), via)
 
+    def test_every_field_names_the_same_client(self):
+        head = self.head("X-Real-IP: 6.6.6.6", "X.Real.IP: 6.6.6.6", "X-Forwarded-Prefix: /evil", "Forwarded: for=\"6.6.6.6")
+        self.assertEqual(head.all("x-real-ip"), ["127.0.0.1"])
+        self.assertEqual(head.all("forwarded"), ["for=127.0.0.1;host=shop.example;proto=http"])
+        self.assertEqual(head.all("x-forwarded-port"), [str(self.daemon.address[1])])
+        self.assertNotIn("6.6.6.6", head.raw.decode("latin-1"))
+        self.assertNotIn("/evil", head.raw.decode("latin-1"))
+
+    def test_a_request_has_an_id_of_its_own_or_a_new_one(self):
+        made = [self.head().get("x-request-id") for _ in range(2)]
+        self.assertEqual([len(one) for one in made], [32, 32])
+        self.assertNotEqual(*made)
+        self.assertEqual(self.head("X-Request-ID: trace-1").all("x-request-id"), ["trace-1"])
+        for bad in ("X-Request-ID: " + "A" * 4000, "X-Request-ID: a b", "X_Request_ID: a"):
+            with self.subTest(bad[:20]):
+                ids = [v for n, v in self.head(bad).fields if n.replace("_", "-") == "x-request-id"]
+                self.assertEqual([len(one) for one in ids], [32])
+
+    def test_a_loop_ends(self):
+        with self.daemon.client() as client:
+            response = client.request("GET", "/head", ["Via: " + ", ".join(["1.1 rota"] * 8)])
+        self.assertEqual(response.status, 508)
+
+    def test_options_that_may_go_no_further_is_answered_here(self):
+        with self.daemon.client() as client:
+            response = client.request("OPTIONS", "/head", ["Max-Forwards: 0"])
+            self.assertEqual((response.status, response.body), (200, b""))
+            self.assertIn("GET", response.get("allow"))
+            self.assertIn(b"max-forwards: 6\r\n", client.request("OPTIONS", "/head", ["Max-Forwards: 7"]).body.lower() + b"\r\n")
+
     def test_connection_fields_end_here(self):
         head = self.head("Connection: X-Secret, keep-alive", "X-Secret: 1", "Keep-Alive: timeout=9", "TE: gzip",
                          "Proxy-Connection: keep-alive")
@@ -79,6 +109,7 @@ class Forwarding(RotaCase):
             response = client.request("POST", "/echo", body=b"x")
         self.assertEqual(response.get("x-received"), "length")
         self.assertEqual(response.head.all("keep-alive"), [])
+        self.assertEqual(response.head.all("via"), ["1.1 rota"])
 
 
 if __name__ == "__main__":

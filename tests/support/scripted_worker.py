@@ -66,7 +66,7 @@ class Exchange:
         return b"".join(self.wire.body_of(self.head))
 
     def reply(self, body=b"", status="200 OK", fields=(), framed=True):
-        lines = [f"HTTP/1.1 {status}", *fields]
+        lines = [f"HTTP/1.1 {status}", f"X-App: {os.environ.get('ROTA_APP', '?')}", *fields]
         if framed:
             lines.append(f"Content-Length: {len(body)}")
         self.wire.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (b"" if self.method == "HEAD" else body))

@@ -72,6 +72,10 @@ class Session final : public SessionLink,
   static constexpr Duration kLinger{2000};                 // for the peer to read our last bytes and close
   static constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kIdleGrace{500};
+  // Within timeouts.body so much of the body must come (or its end), within timeouts.write so much be taken: who drips
+  // byte by byte would keep a worker for ever.
+  static constexpr std::size_t kBodyProgressMin = 256;
+  static constexpr std::int64_t kWriteProgressMin = 256;
 
  private:
   // responding: the head of the final response is out; the request's body may still be coming.
@@ -116,6 +120,7 @@ class Session final : public SessionLink,
                    const http::RequestHead* head);
   void after_response();
   void become_idle();
+  void arm_body();
   void arm_idle();
   void watch_writing();
   void write_deadline();
@@ -139,6 +144,7 @@ class Session final : public SessionLink,
   std::unique_ptr<Exchange> exchange_;
   http::BodyKind body_kind_ = http::BodyKind::none;
   std::uint64_t body_left_ = 0;
+  std::size_t body_progress_ = 0;  // bytes since its deadline was armed
   std::unique_ptr<http::ChunkedDecoder> decoder_;
   bool keep_alive_ = true;  // after this response
   bool wants_json_ = false;

@@ -112,6 +112,40 @@ TEST_CASE("a slow but steady reader is not cut by the write deadline") {
   CHECK(got >= kSize);
 }
 
+TEST_CASE("a body that drips has the deadline of one that does not come, a slow one has not") {
+  Proxy proxy;
+  std::atomic<std::size_t> body = 0;
+  Worker worker(proxy.path(0), [&](int fd) {
+    std::string got = read_until(fd, contains("the end"));
+    body = got.size() - got.find("\r\n\r\n") - 4;
+    if (got.ends_with("the end")) send_all(fd, kOk);
+  });
+  proxy.add(1, 0);
+  proxy.state.body = 600ms;
+  proxy.apply();
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n";
+  const auto send_slowly = [&](int fd, std::string_view piece, int pieces) {
+    for (int i = 0; i < pieces; i++) {
+      pollfd answered{fd, POLLIN, 0};
+      if (::poll(&answered, 1, 20) != 0) break;
+      send_all(fd, piece);
+    }
+  };
+  UniqueFd dripping = proxy.connect();
+  send_all(dripping.get(), head);
+  send_slowly(dripping.get(), "x", 500);
+  CHECK(read_until(dripping.get(), contains("\n\n")).starts_with("HTTP/1.1 408 "));
+  CHECK(body < 256);
+
+  UniqueFd slow = proxy.connect();
+  send_all(slow.get(), head);
+  const std::string piece(512, 'y');
+  send_slowly(slow.get(), piece, 70);  // more than two deadlines
+  send_all(slow.get(), std::string(100'000 - 70 * 512 - 7, 'z') + "the end");
+  CHECK(read_until(slow.get(), contains("ok")).starts_with("HTTP/1.1 200 "));
+  CHECK(body == 100'000);
+}
+
 TEST_CASE("an early response is not cut because the rest of the request does not come") {
   Proxy proxy;
   Worker worker(proxy.path(0), [](int fd) {
