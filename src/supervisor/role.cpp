@@ -8,6 +8,7 @@
 
 #include "rota/base/log.h"
 #include "rota/supervisor/supervisor.h"
+#include "rota/supervisor/undertaker.h"
 #include "rota/sys/process.h"
 
 extern char** environ;
@@ -223,6 +224,7 @@ void Role::on_hello(const ipc::Hello& hello) {
 }
 
 void Role::on_spawned(const ipc::Spawned& message, Fds fds) {
+  processes_[message.id] = message.pid;
   if (Slot* slot = find(message.id)) slot->on_spawned(message.pid, std::move(fds));
 }
 
@@ -231,6 +233,7 @@ void Role::on_exec_failed(const ipc::ExecFailed& message) {
 }
 
 void Role::on_exited(const ipc::Exited& message) {
+  processes_.erase(message.id);
   if (stage_ != Stage::running) {
     for (FoundProcess& process : found_) {
       if (process.id != message.id) continue;
@@ -250,6 +253,7 @@ void Role::on_exited(const ipc::Exited& message) {
 void Role::on_bound(const ipc::Bound& message) { listeners_.on_bound(message); }
 
 void Role::on_listed(const ipc::Listed& message, Fds fds) {
+  if (!message.exited) processes_[message.id] = message.pid;
   found_.push_back({message.id, message.pid, message.exited, message.status, std::move(fds)});
 }
 
@@ -296,10 +300,12 @@ void Role::on_signalled(const ipc::Signalled& message) {
 
 void Role::on_proxy_started(const ipc::ProxyStarted& message, UniqueFd channel) {
   log::debug("proxy started (pid {})", message.pid);
+  proxy_pid_ = message.pid;
   proxy_.connect(std::move(channel), message.epoch, epoch_);
 }
 
 void Role::on_proxy_exited(const ipc::ProxyExited& message) {
+  proxy_pid_ = 0;
   proxy_.disconnect();
   if (stage_ != Stage::running) return;
   log::error("the proxy (pid {}) ended: {}; the next one starts {}", message.pid, sys::describe_status(message.status),
@@ -307,11 +313,20 @@ void Role::on_proxy_exited(const ipc::ProxyExited& message) {
   if (shutdown_.begun()) obey(shutdown_.on_proxy_quiet(loop_.now()));
 }
 
-// With the keeper everything ends, by the kernel's hand (the death signal); there is nobody left to tell.
+// With the keeper everything ends: by the kernel's hand (the death signal), and what does not mind that by ours. The
+// next rota may start at once.
 void Role::on_keeper_gone() {
   stage_ = Stage::ended;
   exit_code_ = static_cast<int>(ExitCode::failed);
   loop_.stop();
+  if (!keeper_has_died()) return;
+  log::error("the keeper has died: everything ends with it");
+  std::vector<pid_t> leaders;
+  for (const auto& [id, pid] : processes_) leaders.push_back(pid);
+  if (proxy_pid_ != 0) leaders.push_back(proxy_pid_);
+  runtime_dir_.clean_up();
+  runtime_dir_.unlock();
+  end_groups(std::move(leaders));
 }
 
 // What the proxy reports
@@ -345,6 +360,7 @@ void Role::on_proxy_lost(std::uint64_t epoch, Loss loss) {
 void Role::on_app_changed(App&, bool publish_again) { changed(publish_again); }
 
 int run(const config::Source& source) {
+  prepare_for_the_keepers_death();
   config::Loaded loaded = config::load(source);
   log::configure({"supervisor", loaded.config.log_level, log::stderr_is_journal()});
   uv::Loop loop("supervisor");

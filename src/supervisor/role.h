@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -107,6 +108,8 @@ class Role final : KeeperListener,
   int keeper_pid_ = 0;
   std::optional<SavedState> earlier_;  // an earlier supervisor's
   std::vector<FoundProcess> found_;
+  std::map<std::uint64_t, pid_t> processes_;  // all that the keeper has told of, but for those whose end it has told
+  pid_t proxy_pid_ = 0;
   std::uint32_t terms_told_ = 0;  // of the keeper's count, how many the plan has heard of
   std::vector<ipc::Signalled> early_signals_;
 

@@ -22,6 +22,7 @@ class RuntimeDir {
   // One rota per directory. keeper_pid is written into the lock file, for the sentence a second one is refused with.
   Failure lock(int keeper_pid);
   void adopt_lock(UniqueFd lock);
+  void unlock() { lock_.reset(); }
   int lock_fd() const { return lock_.get(); }
 
   // Owned by the workers' user; the proxy's group may connect. keep_sockets: workers of an earlier supervisor live
