@@ -6,10 +6,33 @@
 
 namespace rota::keeper {
 
+namespace {
+
+// Of our own making, or a limit that was set on purpose: the kernel's action is the right one.
+bool is_fault(int number) {
+  switch (number) {
+    case SIGILL:
+    case SIGTRAP:
+    case SIGABRT:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGSEGV:
+    case SIGSYS:
+    case SIGXCPU:
+    case SIGXFSZ: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
 const std::array<int, 6> Signals::kRemembered = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 
 Result<Signals> Signals::open() {
-  for (int number : {SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH}) ::signal(number, SIG_IGN);
+  // What has no meaning here must not end everything, whoever sends it. Refused for KILL and STOP.
+  for (int number = 1; number < NSIG; number++) {
+    if (!is_fault(number)) ::signal(number, SIG_IGN);
+  }
   // An ignored CHLD would make the kernel reap our children; an ignored INT (a script's `&`) or HUP (nohup) would never
   // reach the signalfd.
   ::signal(SIGCHLD, SIG_DFL);

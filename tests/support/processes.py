@@ -75,6 +75,13 @@ def memory(pid, field="VmRSS"):
     return 0
 
 
+def cpu_seconds(pid):
+    """What a process has used so far, in user and kernel mode."""
+    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def status_field(pid, field):
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         for line in file:

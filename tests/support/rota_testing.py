@@ -4,7 +4,7 @@ A test class derives from RotaCase. Each daemon it starts is stopped at the end 
 zombie, no socket file, no sanitizer report. When a test fails, its daemons' logs are printed.
 
 Environment, set by ctest: ROTA_BINARY, ROTA_HELLO, ROTA_SANITIZE (empty for a release build). ROTA_TEST_THREADS: the
-proxy's loops where a test does not say.
+proxy's loops where a test does not say. ROTA_TEST_FAULTS: settings of the fault injector (faults.py) for every daemon.
 """
 import ctypes
 import json
@@ -19,6 +19,7 @@ import time
 import unittest
 from signal import SIGKILL, SIGTERM
 
+import faults
 import processes
 from wire import Client
 
@@ -66,6 +67,8 @@ class Daemon:
         env = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "ROTA_TEST_MARK": self.mark, **(environment or {})}
         env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:check_initialization_order=1")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        if "ROTA_TEST_FAULTS" in os.environ:
+            env.update(faults.environment(os.environ["ROTA_TEST_FAULTS"]))
         with open(self.log_path, "wb") as log, open(self.out_path, "wb") as out:
             self.process = subprocess.Popen(
                 [*prefix, ROTA, *map(str, arguments)],
@@ -271,6 +274,13 @@ class RotaCase(unittest.TestCase):
         daemon = self.start(*arguments, environment=environment, prefix=prefix)
         daemon.code = daemon.wait(timeout)
         return daemon
+
+    def needs(self, apps, **top):
+        """Skips a test whose configuration this version does not have yet."""
+        path = self.write_config(apps, name="needed.yaml", **top)
+        checked = subprocess.run([ROTA, "check", path], capture_output=True, text=True, check=False)
+        if "not available in this version" in checked.stdout + checked.stderr:
+            self.skipTest("not available in this version")
 
     # Scripted workers ------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,12 @@
 Environment (besides PORT and WORKER_ID):
   JOURNAL          a file to which every event is appended as one JSON line {"at", "event", "slot", "pid", ...}
   GATES            a folder; /gate/NAME waits until a file NAME is there
+  BACKLOG=N        of the listener;  ACCEPT_GATE   accept only while this file of GATES is there
   LISTEN_GATE      listen only when this file of GATES is there;  NEVER_LISTEN=1  never
   WRONG_PORT=1     listen on some TCP port instead of PORT
   EXIT_AT_START=N  print a sentence to stderr and exit with N;  SLOTS=1,3 restricts every start behaviour to these slots
   IGNORE_TERM=1    outlive SIGTERM;  GRANDCHILD=1  fork a child that outlives us and ignores TERM
+  JOURNAL_SIGNALS=1  note every signal, and survive all but TERM
   UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there
 """
 import hashlib
@@ -24,6 +26,7 @@ from wire import Wire, WireError
 
 SLOT = os.environ.get("WORKER_ID", "?")
 PATTERN = bytes(range(256)) * 256
+listener = []  # the socket, when it is open
 
 
 def journal(event, **more):
@@ -225,6 +228,12 @@ class Exchange:
         self.drain()
         return self.reply(json.dumps({**os.environ, "cwd": os.getcwd(), "uid": os.getuid(), "gid": os.getgid()}).encode())
 
+    def do_close_listener(self):
+        """Takes no connection from here on, and lives."""
+        listener[0].shutdown(socket.SHUT_RDWR)
+        listener[0].close()
+        return self.do_root()
+
     def do_close_after(self):
         """Answers and closes without having said so."""
         self.do_root()
@@ -254,7 +263,7 @@ def listen():
     else:
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(port)
-        sock.listen(512)
+        sock.listen(int(os.environ.get("BACKLOG", "512")))
     journal("listening", port=port)
     return sock
 
@@ -269,13 +278,23 @@ def leave_a_grandchild():
 
 def on_term(*_):
     journal("term")
+    if scripted("JOURNAL_SIGNALS"):
+        journal("signal", name=str(signal.SIGTERM.value))
     if not scripted("IGNORE_TERM"):
         os._exit(0)
+
+
+def note_signals():
+    fatal = {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGCHLD}
+    for number in signal.valid_signals() - fatal:
+        signal.signal(number, lambda n, _: journal("signal", name=str(n)))
 
 
 def main():
     journal("started")
     signal.signal(signal.SIGTERM, on_term)
+    if scripted("JOURNAL_SIGNALS"):
+        note_signals()
     if scripted("EXIT_AT_START"):
         print("the database is not there", file=sys.stderr, flush=True)
         sys.exit(int(os.environ["EXIT_AT_START"]))
@@ -287,8 +306,14 @@ def main():
         while True:
             signal.pause()
     sock = listen()
+    listener.append(sock)
     while True:
-        connection, _ = sock.accept()
+        if "ACCEPT_GATE" in os.environ:
+            wait_gate(os.environ["ACCEPT_GATE"])
+        try:
+            connection, _ = sock.accept()
+        except OSError:  # it was closed
+            signal.pause()
         threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
 
