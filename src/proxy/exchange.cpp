@@ -386,6 +386,11 @@ void Exchange::attempt_failed(bool eof, int error) {
   retry.retries_done = retries_possibly_read_;
   retry.retries_allowed = app_->settings().retry_attempts;
   retry.replayable = replayable_;
+  if (doubts(facts, retry)) {
+    state_ = State::doubting;
+    context_.arm(*this, kDoubt);
+    return;
+  }
   if (connecting) connection_->upstream().eject(error);
   avoid_upstream_ = connection_->upstream().id();
   drop_connection(false);
@@ -402,12 +407,23 @@ void Exchange::attempt_failed(bool eof, int error) {
   if (context_.loop.now() >= give_up_holding_ || !attempt()) hold();
 }
 
+// Would the listener's end, should it come in a moment, make this request safe to send again?
+bool Exchange::doubts(const AttemptFacts& facts, const RetryFacts& retry) const {
+  if (state_ == State::doubting || facts.listener_gone || may_retry(retry)) return false;
+  AttemptFacts after = facts;
+  after.listener_gone = true;
+  RetryFacts then = retry;
+  then.delivery = delivery_of(after);
+  return may_retry(then);
+}
+
 void Exchange::on_deadline() {
   switch (state_) {
     case State::idle: return;
     case State::holding: return fail(Outcome::queue_timeout);
     case State::awaiting_response:
       return fail(connection_->connecting ? Outcome::connect_timeout : Outcome::upstream_timeout);
+    case State::doubting: return attempt_failed(false, ECONNRESET);
     case State::relaying: return finish(Outcome::upstream_stalled, status_, false);
   }
 }

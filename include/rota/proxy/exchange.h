@@ -3,6 +3,7 @@
 // through its client, so that a client may have many exchanges at a time.
 //
 //   idle → holding ⇄ awaiting_response → relaying → idle
+//                           ↓ doubting: the attempt has failed, and a moment will tell whether its worker has died
 //
 // The request's own side (upload) runs beside it: reading → complete.
 // Owned by its client; recycled through the LoopContext. Logs one access line.
@@ -67,6 +68,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
+  // A dying process closes its descriptors in no order: its listener may outlive the connection by a moment.
+  static constexpr Duration kDoubt{50};
   // Body bytes kept for another attempt.
   static constexpr std::size_t kReplayMax = 64 * 1024;
   static constexpr int kInterimMax = 16;
@@ -90,7 +93,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void abort(Outcome outcome, int status = 0, std::string_view text = {});
 
  private:
-  enum class State : std::uint8_t { idle, holding, awaiting_response, relaying };
+  enum class State : std::uint8_t { idle, holding, awaiting_response, doubting, relaying };
   enum class Upload : std::uint8_t { reading, complete };
 
   void on_read(uv::Stream& stream, std::string_view bytes) override;
@@ -108,6 +111,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void send_upload();
   void await_response();
   void attempt_failed(bool eof, int error);
+  bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
   void take_heads(std::string_view bytes);
   bool take_head();  // false: the exchange is over
   bool take_body(std::string_view& bytes);

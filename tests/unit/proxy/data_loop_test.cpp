@@ -153,6 +153,47 @@ TEST_CASE("a small POST left unread by a worker that died goes to another") {
   CHECK(read_until(client.get(), contains("\r\n\r\nok")).starts_with("HTTP/1.1 200"));
 }
 
+TEST_CASE("a small POST left unread goes to another although the dying worker's listener closes last") {
+  Proxy proxy;
+  std::atomic<bool> closed = false;
+  auto doomed = std::make_unique<Worker>(proxy.path(0), [&](int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    ::poll(&ready, 1, kPatienceMs);
+    closed = true;
+  });
+  Worker good(proxy.path(1), [](int fd) {
+    if (read_until(fd, contains("abc")).ends_with("abc")) send_all(fd, kOk);
+  });
+  proxy.add(1, 0);
+  proxy.apply();
+  UniqueFd client = proxy.connect();
+  send_all(client.get(), kPost);
+  for (int i = 0; i < kPatienceMs && !closed; i++) ::poll(nullptr, 0, 1);
+  ::poll(nullptr, 0, 10);  // the proxy sees the reset first
+  doomed->stop_listening();
+  proxy.add(2, 1);
+  proxy.apply();
+  CHECK(read_until(client.get(), contains("\r\n\r\nok")).starts_with("HTTP/1.1 200"));
+}
+
+TEST_CASE("a small POST left unread by a worker that lives on is a 502") {
+  Proxy proxy;
+  std::atomic<int> seen = 0;
+  auto close_unread = [&](int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    ::poll(&ready, 1, kPatienceMs);
+    char byte = 0;
+    if (::recv(fd, &byte, 1, MSG_PEEK) == 1) seen++;  // not one that only looked whether anybody listens
+  };
+  Worker one(proxy.path(0), close_unread);
+  Worker other(proxy.path(1), close_unread);
+  proxy.add(1, 0);
+  proxy.add(2, 1);
+  proxy.apply();
+  CHECK(proxy.ask(kPost, contains("request.\n")).starts_with("HTTP/1.1 502"));
+  CHECK(seen == 1);
+}
+
 TEST_CASE("a response that breaks off looks broken: no last chunk, no full length") {
   Proxy proxy;
   Worker worker(proxy.path(0), [](int fd) {
