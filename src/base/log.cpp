@@ -62,7 +62,11 @@ std::atomic<std::uint64_t> g_dropped{0};
 
 bool has_room() {
   pollfd out{2, POLLOUT, 0};
-  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
+  int ready = 0;
+  do {
+    ready = ::poll(&out, 1, 0);
+  } while (ready < 0 && errno == EINTR);
+  return ready == 1 && (out.revents & POLLOUT) != 0;
 }
 
 }  // namespace

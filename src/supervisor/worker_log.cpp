@@ -17,7 +17,11 @@ namespace rota::supervisor {
 // the worst case; a non-blocking stderr is not ours to set, since its description is shared with whoever started us.
 bool SharedStream::writable() const {
   pollfd poll_fd{fd_, POLLOUT, 0};
-  return ::poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) != 0;
+  int ready = 0;
+  do {
+    ready = ::poll(&poll_fd, 1, 0);
+  } while (ready < 0 && errno == EINTR);
+  return ready == 1 && (poll_fd.revents & POLLOUT) != 0;
 }
 
 std::size_t SharedStream::send(std::string_view bytes) {
