@@ -138,7 +138,9 @@ void RuntimeDir::write_lock() const {
 }
 
 Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets) {
-  auto made = sys::make_directory(fd_.get(), name, {kAppMode, worker, proxy});
+  // Where all are one user there is no group to share with, and systemd's RestrictSUIDSGID= refuses the setgid bit.
+  std::uint32_t mode = ::geteuid() == 0 ? kAppMode : kOwnMode;
+  auto made = sys::make_directory(fd_.get(), name, {mode, worker, proxy});
   if (!made) {
     return StartFailure{code_of(made.error()),
                         fmt::format("{}/{} cannot be made for the sockets of app {} ({}): remove it, or {}", path_,
