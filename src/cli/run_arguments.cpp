@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "rota/config/address.h"
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 
@@ -81,6 +82,10 @@ std::string read_options(const std::vector<std::string>& words, RunArguments& ar
        {Given{file_option, source.file, "--config"}, Given{listen_option, source.listen, "--listen"},
         Given{workers_option, workers, "--workers"}, Given{directory_option, source.runtime_dir, "--runtime-dir"}}) {
     if (given.option->count() > 0 && given.value.empty()) return fmt::format("{} is empty", given.name);
+  }
+  if (listen_option->count() > 0) {
+    auto address = config::parse_address(source.listen, config::AddressUse::listener);
+    if (!address) return fmt::format("--listen {} {}", config::in_quotes(source.listen), address.error().context);
   }
   return workers_option->count() > 0 ? read_workers(workers, source) : "";
 }

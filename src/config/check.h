@@ -14,9 +14,14 @@ struct CheckInput {
   Config& config;
   Reader& reader;
   std::vector<std::string>& notes;
+  bool listen_overridden = false;  // by --listen
 };
 
 void check_consistency(CheckInput& input);
+// Finds the listeners that routes name, too.
+void check_routes(CheckInput& input);
 void check_system(CheckInput& input);
+// What is no mistake, but seldom meant.
+void add_notes(CheckInput& input);
 
 }  // namespace rota::config

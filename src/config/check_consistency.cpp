@@ -21,7 +21,7 @@ void check_command_or_servers(CheckInput& input, const App& app) {
                                       in_quotes(app.name)));
   }
   if (servers == nullptr) return;
-  for (const Key& key : app_table().keys) {
+  for (const Key& key : kAppTable.keys) {
     if (!key.spawned_only) continue;
     const Node* given = reader.given(path + "." + std::string(key.name));
     if (given == nullptr) continue;
@@ -48,6 +48,21 @@ void check_app(CheckInput& input, const App& app) {
   }
 }
 
+// A peer that is not trusted has no say in the client's address, so its connections would all be refused.
+void check_proxy_protocol(CheckInput& input, std::size_t index) {
+  const Config& config = input.config;
+  const Listener& listener = config.listen[index];
+  const Node* given = input.reader.given(fmt::format("listen.{}.proxy_protocol", index));
+  if (!listener.proxy_protocol || given == nullptr) return;
+  const TrustedProxies& trusted = config.trusted_proxies;
+  bool is_unix = listener.address.kind == Address::Kind::unix_path;
+  if (is_unix ? trusted.unix_peers : !trusted.networks.empty()) return;
+  input.reader.problems().add(
+      given->span,
+      fmt::format("\"proxy_protocol\" is refused from peers that are not trusted, and none of this listener is: add {}",
+                  is_unix ? "trusted_proxies: [unix]" : "trusted_proxies with the addresses of the proxies in front"));
+}
+
 // Each of two writers would rename the file away from under the other.
 void check_log_files(CheckInput& input) {
   const Config& config = input.config;
@@ -57,9 +72,10 @@ void check_log_files(CheckInput& input) {
     if (app.log.file.empty()) continue;
     auto [owner, is_first] = owners.emplace(app.log.file, "app " + in_quotes(app.name));
     if (is_first) continue;
-    input.reader.problems().add(input.reader.given_span("apps." + app.name + ".log.file"),
+    const std::string path = "apps." + app.name + ".log.file";
+    input.reader.problems().add(input.reader.given_span(path),
                                 fmt::format("\"file\": {} is written to {} already; each needs a file of its own",
-                                            owner->second, in_quotes(app.log.file)));
+                                            owner->second, input.reader.shown(path, app.log.file)));
   }
 }
 
@@ -92,6 +108,7 @@ void check_consistency(CheckInput& input) {
                  fmt::format("\"delay\" ({}) must be shorter than \"timeout\" ({})",
                              format_duration(config.shutdown.delay), format_duration(config.shutdown.timeout)));
   }
+  for (std::size_t i = 0; i < config.listen.size(); ++i) check_proxy_protocol(input, i);
   std::uint64_t workers = 0;
   for (const App& app : config.apps) {
     if (app.name.empty()) continue;

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "check.h"
 #include "rota/config/units.h"
@@ -41,21 +42,8 @@ std::string below(const std::string& directory, std::string_view path) {
   return fmt::format("{}/{}", directory, path);
 }
 
-// "" when the program would be found, else what is wrong, fit to follow `"command" `.
-std::string program_problem(const App& app) {
-  const std::string& program = app.command[0];
-  if (program.find('/') != std::string::npos) {
-    std::string path = below(app.directory, program);
-    switch (look_at(path)) {
-      case Found::program: return "";
-      case Found::directory: return fmt::format("names the program {}, which is a directory", in_quotes(path));
-      case Found::not_executable:
-        return fmt::format("names the program {}, which is not executable; run chmod +x, or name its interpreter first",
-                           in_quotes(path));
-      case Found::missing: return fmt::format("names the program {}, which does not exist", in_quotes(path));
-    }
-  }
-  bool in_directory = look_at(below(app.directory, program)) == Found::program;
+// Is there such a program on the PATH that the worker would have?
+bool is_on_path(const App& app, const std::string& program) {
   std::string path = search_path(app);
   std::string_view rest = path;
   for (bool more = true; more;) {
@@ -66,26 +54,32 @@ std::string program_problem(const App& app) {
     // An empty entry is the directory the worker runs in.
     std::string candidate =
         directory.empty() ? below(app.directory, program) : below(below(app.directory, directory), program);
-    if (look_at(candidate) == Found::program) return "";
+    if (look_at(candidate) == Found::program) return true;
   }
-  if (in_directory) {
-    return fmt::format("names the program {}, which is not on PATH; write {} for the one in the app's directory",
-                       in_quotes(program), in_quotes("./" + program));
-  }
-  return fmt::format("names the program {}, which is not on PATH; install it, or write its full path",
-                     in_quotes(program));
+  return false;
 }
 
-// The app's own variables win over rota's. A PORT of its own is a wish from the time before rota more often than a
-// plan.
-void note_own_port(CheckInput& input, const App& app) {
-  for (const auto& [name, value] : app.env) {
-    if (name != "PORT" || value.find("{socket}") != std::string::npos) continue;
-    input.notes.push_back(
-        fmt::format("app {} sets PORT to {} in env, so its workers are not told by PORT where rota expects "
-                    "them; remove it, unless they listen on {{socket}} or ROTA_SOCKET by other means",
-                    in_quotes(app.name), in_quotes(value)));
+// "" when the program would be found, else what is wrong, fit to follow `"command" `.
+std::string program_problem(const App& app, bool is_secret) {
+  const std::string& program = app.command[0];
+  auto shown = [&](const std::string& text) { return is_secret ? "(not shown)" : in_quotes(text); };
+  if (program.find('/') != std::string::npos) {
+    std::string path = below(app.directory, program);
+    switch (look_at(path)) {
+      case Found::program: return "";
+      case Found::directory: return fmt::format("names the program {}, which is a directory", shown(path));
+      case Found::not_executable:
+        return fmt::format("names the program {}, which is not executable; run chmod +x, or name its interpreter first",
+                           shown(path));
+      case Found::missing: return fmt::format("names the program {}, which does not exist", shown(path));
+    }
   }
+  if (is_on_path(app, program)) return "";
+  if (look_at(below(app.directory, program)) == Found::program) {
+    return fmt::format("names the program {}, which is not on PATH; write {} for the one in the app's directory",
+                       shown(program), shown("./" + program));
+  }
+  return fmt::format("names the program {}, which is not on PATH; install it, or write its full path", shown(program));
 }
 
 std::string directory_problem(const std::string& path) {
@@ -94,37 +88,43 @@ std::string directory_problem(const std::string& path) {
   return S_ISDIR(info.st_mode) ? "" : "is not a directory";
 }
 
-void check_user(CheckInput& input, const std::string& name, const std::string& path) {
-  if (name.empty()) return;
+struct Account {
+  std::string_view kind;  // "user"
+  bool is_own = false;
+  std::optional<Error> error;
+};
+
+Account find_user(const std::string& name) {
+  auto user = sys::find_user(name);
+  if (!user) return {"user", false, user.error()};
+  return {"user", user->uid == ::geteuid(), {}};
+}
+
+Account find_group(const std::string& name) {
+  auto group = sys::find_group(name);
+  if (!group) return {"group", false, group.error()};
+  return {"group", *group == ::getegid(), {}};
+}
+
+void check_account(CheckInput& input, const Account& account, const std::string& name, const std::string& path) {
   Problems& problems = input.reader.problems();
   Span span = input.reader.given_span(path);
-  auto user = sys::find_user(name);
-  if (!user) {
-    problems.add(span, user.error().code == Errc::not_found
-                           ? fmt::format("\"user\": there is no user {}", in_quotes(name))
-                           : fmt::format("\"user\": {}", user.error().text()));
-    return;
+  std::string shown = input.reader.shown(path, name);
+  if (account.error) {
+    return problems.add(span, account.error->code == Errc::not_found
+                                  ? fmt::format("\"{0}\": there is no {0} {1}", account.kind, shown)
+                                  : fmt::format("\"{}\": {}", account.kind, account.error->text()));
   }
-  if (::geteuid() == 0 || user->uid == ::geteuid()) return;
+  if (::geteuid() == 0 || account.is_own) return;
   auto self = sys::find_user_by_id(::geteuid());
   problems.add(span,
-               fmt::format("\"user\" is {}, but rota was started as {}: only root can run something as another user",
-                           in_quotes(name), in_quotes(self ? self->name : fmt::format("{}", ::geteuid()))),
+               fmt::format("\"{0}\" is {1}, but rota was started as {2}: only root can run something as another {0}",
+                           account.kind, shown, in_quotes(self ? self->name : fmt::format("{}", ::geteuid()))),
                Problem::Kind::not_permitted);
 }
 
-// A log file is made when it is missing, its directory is not.
-void check_log_file(CheckInput& input, const std::string& file, const std::string& path) {
-  std::string key = path.substr(path.rfind('.') + 1);
-  std::string parent = file.substr(0, file.rfind('/') + 1);
-  std::string wrong = directory_problem(parent);
-  if (!wrong.empty()) {
-    input.reader.problems().add(input.reader.given_span(path),
-                                fmt::format("\"{}\": the directory {} {}", key, in_quotes(parent), wrong));
-  } else if (look_at(file) == Found::directory) {
-    input.reader.problems().add(input.reader.given_span(path),
-                                fmt::format("\"{}\": {} is a directory", key, in_quotes(file)));
-  }
+void check_user(CheckInput& input, const std::string& name, const std::string& path) {
+  if (!name.empty()) check_account(input, find_user(name), name, path);
 }
 
 // <runtime_dir>/<app>/<slot>-<n>.sock at its longest.
@@ -140,33 +140,52 @@ void check_socket_path(CheckInput& input, const App& app) {
       fmt::format(
           "the path of a worker's socket would have {} bytes and can have {}: choose a runtime_dir of at most {} "
           "bytes instead of {}",
-          longest.size(), kSocketPathMax, kSocketPathMax - fixed, in_quotes(input.config.runtime_dir)));
+          longest.size(), kSocketPathMax, kSocketPathMax - fixed,
+          input.reader.shown("runtime_dir", input.config.runtime_dir)));
+}
+
+// A log's file is made if it is missing, its directory is not.
+void check_file_to_write(CheckInput& input, std::string_view key, const std::string& file, const std::string& path) {
+  if (file.empty()) return;
+  std::string parent = file.substr(0, file.rfind('/') + 1);
+  std::string wrong = directory_problem(parent);
+  if (!wrong.empty()) {
+    wrong = fmt::format("the directory {} {}", input.reader.shown(path, parent), wrong);
+  } else if (look_at(file) == Found::directory) {
+    wrong = fmt::format("{} is a directory", input.reader.shown(path, file));
+  }
+  if (wrong.empty()) return;
+  input.reader.problems().add(input.reader.given_span(path), fmt::format("\"{}\": {}", key, wrong));
+}
+
+void check_program(CheckInput& input, const App& app) {
+  if (app.command.empty() || app.command[0].empty()) return;
+  const Node* command = input.reader.given("apps." + app.name + ".command");
+  bool is_list = command != nullptr && command->kind == Node::Kind::sequence;
+  if (is_list && command->items.empty()) return;
+  const Node* word = is_list ? command->items[0] : command;
+  std::string problem = program_problem(app, word != nullptr && word->secret);
+  if (problem.empty()) return;
+  bool is_several = word != nullptr && word->interpolated && app.command[0].find(' ') != std::string::npos;
+  input.reader.problems().add(
+      word == nullptr ? Span{} : word->span,
+      fmt::format("\"command\" {}{}", problem, is_several ? "; the value of a variable stays one word" : ""));
 }
 
 void check_app(CheckInput& input, const App& app) {
   const std::string path = "apps." + app.name;
   Problems& problems = input.reader.problems();
   std::string wrong = directory_problem(app.directory);
-  if (!wrong.empty()) {
-    problems.add(input.reader.given_span(path + ".directory"),
-                 fmt::format("\"directory\": {} {}", in_quotes(app.directory), wrong));
-  } else if (!app.command.empty() && !app.command[0].empty()) {
-    std::string problem = program_problem(app);
-    const Node* command = input.reader.given(path + ".command");
-    Span span = command == nullptr                      ? Span{}
-                : command->kind == Node::Kind::sequence ? command->items[0]->span
-                                                        : command->span;
-    if (!problem.empty()) problems.add(span, fmt::format("\"command\" {}", problem));
+  if (wrong.empty()) {
+    check_program(input, app);
+  } else {
+    std::string shown = input.reader.shown(path + ".directory", app.directory);
+    problems.add(input.reader.given_span(path + ".directory"), fmt::format("\"directory\": {} {}", shown, wrong));
   }
-  if (!app.log.file.empty()) check_log_file(input, app.log.file, path + ".log.file");
   check_user(input, app.user, path + ".user");
+  if (!app.group.empty()) check_account(input, find_group(app.group), app.group, path + ".group");
+  check_file_to_write(input, "file", app.log.file, path + ".log.file");
   if (app.workers > 0) check_socket_path(input, app);
-  note_own_port(input, app);
-  if (!app.command.empty() && app.user.empty() && ::geteuid() == 0) {
-    input.notes.push_back(fmt::format("workers of app {} run as root; name another user for them {}",
-                                      in_quotes(app.name),
-                                      input.config.file.empty() ? "in a configuration file (user:)" : "with user:"));
-  }
 }
 
 }  // namespace
@@ -174,7 +193,7 @@ void check_app(CheckInput& input, const App& app) {
 void check_system(CheckInput& input) {
   const Config& config = input.config;
   check_user(input, config.user, "user");
-  if (config.access_log.to == AccessLog::To::file) check_log_file(input, config.access_log.path, "access_log");
+  check_file_to_write(input, "access_log", config.access_log.path, "access_log");
   for (const App& app : config.apps) {
     if (!app.name.empty()) check_app(input, app);
   }

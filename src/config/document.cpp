@@ -197,9 +197,12 @@ class Document::Builder final : public YAML::EventHandler {
     node->text = text;
     measure(*node);
     last_ = node->span;
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor != 0) anchors_[anchor] = is_key() ? &document_.nodes_.emplace_back(*node) : node;
     attach(node, node->span);
   }
+
+  // Is what comes next the key of a mapping? (An alias of a key is a value of its own, which variables may change.)
+  bool is_key() const { return !open_.empty() && open_.back().node->kind == Node::Kind::mapping && !open_.back().key; }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind,
             YAML::EmitterStyle::value) {
@@ -243,8 +246,8 @@ class Document::Builder final : public YAML::EventHandler {
     return {where, fmt::format("more than {} values, aliases counted as what they stand for", kNodesMax)};
   }
 
-  // A key that is an alias stands where the alias stands. Long ones are no keys anyway and are not copied: an alias
-  // costs nothing.
+  // A key that is an alias stands where the alias stands. Long ones are no keys anyway and not copied: aliases are
+  // free.
   const Node* placed(const Node* key, Span where) {
     bool is_alias = key->span.line != where.line || key->span.byte != where.byte;
     if (!is_alias || key->kind != Node::Kind::scalar || key->text.size() > kKeyMax) return key;
@@ -288,8 +291,9 @@ Document::Document(std::string_view text, const Text& lines, Problems& problems)
 }
 
 Span Document::inside(const Node& scalar, std::size_t offset, std::size_t length) const {
-  if (scalar.span.length == scalar.text.size()) return {scalar.span.line, scalar.span.byte + offset, length};
-  if (scalar.span.length == scalar.text.size() + 2) return {scalar.span.line, scalar.span.byte + 1 + offset, length};
+  std::size_t size = scalar.source().size();
+  if (scalar.span.length == size) return {scalar.span.line, scalar.span.byte + offset, length};
+  if (scalar.span.length == size + 2) return {scalar.span.line, scalar.span.byte + 1 + offset, length};
   return scalar.span;
 }
 

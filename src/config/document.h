@@ -18,6 +18,7 @@
 
 namespace rota::config {
 
+inline constexpr std::size_t kInterpolatedMax = 1024 * 1024;  // bytes of all values with a variable in them
 inline constexpr std::uint64_t kNodesMax = 50'000;  // keys and values of a file, aliases counted as what they stand for
 
 struct Node {
@@ -28,10 +29,16 @@ struct Node {
   };
   Kind kind = Kind::null;
   Span span;
-  std::string text;                // scalar
+  std::string text;                // scalar; after interpolate() with the variables' values
+  std::string written;             // ... and as the file has it, where that differs
+  bool interpolated = false;       // `written` counts
+  bool secret = false;             // a variable in it is not to be shown
+  bool broken = false;             // a problem about it has been added; nothing more is to be said
   std::vector<const Node*> items;  // sequence
   std::vector<Entry> entries;      // mapping
   std::uint64_t size = 1;          // nodes in it, aliases expanded
+
+  const std::string& source() const { return interpolated ? written : text; }
 };
 
 class Document {
@@ -42,7 +49,9 @@ class Document {
   Document& operator=(const Document&) = delete;
 
   const Node* root() const { return root_; }  // null: a problem was added, or the file is empty
-  // The place of `length` bytes from `offset` on in the text of a scalar, as exactly as its way of quoting allows.
+  // ${NAME} in every value, not in keys.
+  void interpolate(Problems& problems);
+  // The place of `length` bytes from `offset` on in source() of a scalar, as exactly as its way of quoting allows.
   Span inside(const Node& scalar, std::size_t offset, std::size_t length) const;
 
  private:

@@ -1,9 +1,7 @@
 // The order of a load: bytes, lines, document, table, what the command line overrides, defaults, checks.
 #include "rota/config/load.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -12,9 +10,10 @@
 
 #include "check.h"
 #include "document.h"
+#include "files.h"
 #include "reader.h"
-#include "rota/base/unique_fd.h"
 #include "rota/config/address.h"
+#include "rota/config/placeholders.h"
 #include "rota/config/units.h"
 #include "rota/sys/cpu.h"
 #include "table.h"
@@ -23,6 +22,11 @@ namespace rota::config {
 
 namespace {
 
+constexpr std::string_view kMinimalApps =
+    "  An app is a name and a command; write your own in place of these:\n"
+    "      apps:\n"
+    "        web:\n"
+    "          command: node server.js\n";
 constexpr std::string_view kMinimalFile =
     "  The smallest file:\n"
     "      listen: 8080\n"
@@ -105,11 +109,14 @@ void apply_defaults(Config& config) {
 }
 
 // The app of `rota run -- COMMAND`.
-void add_command_app(const Source& source, Config& config) {
+void add_command_app(const Source& source, Config& config, Problems& problems) {
   App app;
   app.name = "app";
   app.command = source.command;
   app.directory = working_directory();
+  for (const std::string& word : app.command) {
+    if (auto unknown = find_unknown_placeholder(word)) problems.add_option("the command: " + unknown->message);
+  }
   config.boot = Boot::fail;
   config.apps.push_back(std::move(app));
 }
@@ -129,32 +136,13 @@ bool read_document(const Document& document, const Text& lines, Reader& reader, 
   }
   reader.read(file_table(), *root, &config);
   const Node* apps = reader.given("apps");
-  if (apps == nullptr) {
-    problems.add({}, "there are no apps: nothing would be run", Problem::Kind::configuration, kMinimalFile);
-  } else if (apps->kind == Node::Kind::mapping && apps->entries.empty()) {
-    problems.add(apps->span, "there are no apps: nothing would be run", Problem::Kind::configuration, kMinimalFile);
+  bool is_empty = apps != nullptr &&
+                  (apps->kind == Node::Kind::null || (apps->kind == Node::Kind::mapping && apps->entries.empty()));
+  if (apps == nullptr || is_empty) {
+    problems.add(apps == nullptr ? Span{} : apps->span, "there are no apps, so nothing would be run",
+                 Problem::Kind::configuration, kMinimalApps);
   }
   return true;
-}
-
-// Reads at most kFileMax bytes of a regular file. "" and the text, or what is wrong.
-std::string read_file(const std::string& path, std::string& text) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // O_NONBLOCK: a FIFO must not hang us
-  struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) {
-    return errno == ENOENT ? "there is no such file" : fmt::format("cannot be read: {}", std::strerror(errno));
-  }
-  if (S_ISDIR(info.st_mode)) return "is a directory, not a file";
-  if (!S_ISREG(info.st_mode)) return "is not a regular file";
-  char chunk[16384];
-  for (;;) {
-    ssize_t n = ::read(fd.get(), chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fmt::format("cannot be read: {}", std::strerror(errno));
-    if (n == 0) return "";
-    text.append(chunk, static_cast<std::size_t>(n));
-    if (text.size() > kFileMax) return "";  // load_text says so
-  }
 }
 
 Loaded failed(std::string_view file, std::string message) {
@@ -184,19 +172,22 @@ Loaded load_text(std::string_view text, std::string_view name, const Source& sou
     return loaded;
   }
   Document document(text, lines, problems);
+  document.interpolate(problems);
   Reader reader(document, problems, name.empty() ? working_directory() : directory_of(std::string(name)));
   bool readable = true;
   if (name.empty()) {
-    add_command_app(source, loaded.config);
+    add_command_app(source, loaded.config, problems);
   } else {
     readable = read_document(document, lines, reader, loaded.config);
   }
   if (readable) {
     apply_overrides(source, loaded.config, reader);
     apply_defaults(loaded.config);
-    CheckInput input{loaded.config, reader, loaded.notes};
+    CheckInput input{loaded.config, reader, loaded.notes, !source.listen.empty()};
     check_consistency(input);
+    check_routes(input);
     check_system(input);
+    add_notes(input);
   }
   loaded.problems = problems.take();
   return loaded;
@@ -217,7 +208,7 @@ Loaded load(const Source& source) {
   }
   if (!source.command.empty()) return failed("", "there is a file and a command; rota runs one of them");
   std::string text;
-  std::string wrong = read_file(source.file, text);
+  std::string wrong = read_file(source.file, kFileMax, text);
   if (!wrong.empty()) return failed(source.file, std::move(wrong));
   return load_text(text, source.file, source);
 }

@@ -28,6 +28,17 @@ void Problems::add(Span span, std::string message, Problem::Kind kind, std::stri
   keep(std::move(problem));
 }
 
+void Problems::add_elsewhere(Span at, std::string_view path, const Text& text, Span span, std::string message) {
+  std::string_view beside = path.substr(0, 1) == "/" ? "" : file_.substr(0, file_.rfind('/') + 1);
+  Place place = text.place(span);
+  Problem problem;
+  problem.place = text_.place(at);
+  problem.message = fmt::format("{}{}:{}:{}: {}", beside, path, place.line, place.column, message);
+  problem.shown = fmt::format("{}\n{}", problem.message, text.excerpt(span));
+  problem.shown.pop_back();
+  keep(std::move(problem));
+}
+
 void Problems::add_option(std::string message) {
   Problem problem;
   problem.shown = message;

@@ -21,6 +21,8 @@ class Problems {
   // `more` is shown below the caret: whole lines, each with its line feed.
   void add(Span span, std::string message, Problem::Kind kind = Problem::Kind::configuration,
            std::string_view more = {});
+  // In another file that the value at `at` names, by a path that may be relative to our file.
+  void add_elsewhere(Span at, std::string_view path, const Text& text, Span span, std::string message);
   // About the command line rather than the file.
   void add_option(std::string message);
   bool empty() const { return list_.empty(); }

@@ -71,7 +71,15 @@ Reader::Below::Below(Reader& reader, std::string_view name) : reader_(reader), l
 }
 
 void Reader::bad(const Key& key, const Node& at, std::string_view sentence) {
-  problems_.add(at.span, fmt::format("\"{}\" {}", key.name, sentence));
+  std::string more;
+  std::string instead;
+  if (at.secret) {
+    instead = fmt::format("must be {}; the value comes from a variable that is not shown", expected(key));
+    sentence = instead;
+  } else if (at.interpolated && sentence.find(at.text) == std::string_view::npos) {
+    more = fmt::format(" (the value is {})", in_quotes(at.text));
+  }
+  problems_.add(at.span, fmt::format("\"{}\" {}{}", key.name, sentence, more));
 }
 
 void Reader::bad_inside(const Key& key, const Node& scalar, std::size_t offset, std::size_t length,
@@ -79,7 +87,17 @@ void Reader::bad_inside(const Key& key, const Node& scalar, std::size_t offset, 
   problems_.add(document_.inside(scalar, offset, length), fmt::format("\"{}\": {}", key.name, sentence));
 }
 
+std::string Reader::shown(const std::string& path, std::string_view text) const {
+  const Node* node = given(path);
+  bool is_secret = node != nullptr && node->secret;
+  for (std::size_t i = 0; node != nullptr && i < node->items.size(); ++i) {
+    is_secret = is_secret || node->items[i]->secret;
+  }
+  return is_secret ? "(not shown)" : in_quotes(text);
+}
+
 bool Reader::is_scalar(const Key& key, const Node& value, std::string_view wanted) {
+  if (value.broken) return false;
   if (value.kind == Node::Kind::null) {
     bad(key, value, fmt::format("has no value; it must be {}", wanted));
   } else if (value.kind != Node::Kind::scalar) {
@@ -94,6 +112,7 @@ bool Reader::is_scalar(const Key& key, const Node& value, std::string_view wante
 
 bool Reader::is_mapping(const Key& key, const Node& value, std::string_view wanted) {
   if (value.kind == Node::Kind::mapping) return true;
+  if (value.broken) return false;
   if (value.kind == Node::Kind::null) {
     bad(key, value, fmt::format("has no value; it must be {}", wanted));
   } else {

@@ -36,10 +36,14 @@ class Reader {
     std::size_t length_;
   };
 
-  // Problems about a key's value: `"name" sentence`.
+  // Problems about a key's value: `"name" sentence`. What a variable has brought is added where the sentence does not
+  // quote it, and left out with the sentence where it is secret.
   void bad(const Key& key, const Node& at, std::string_view sentence);
+  // At a part of source().
   void bad_inside(const Key& key, const Node& scalar, std::size_t offset, std::size_t length,
                   std::string_view sentence);
+  // in_quotes(), unless a secret is in the value that the file gave for `path`.
+  std::string shown(const std::string& path, std::string_view text) const;
   // Has a problem been added unless the node is a scalar that a C string can hold?
   bool is_scalar(const Key& key, const Node& value, std::string_view wanted);
   bool is_mapping(const Key& key, const Node& value, std::string_view wanted);
@@ -48,6 +52,9 @@ class Reader {
   const std::string& base_directory() const { return base_directory_; }
   // Absolute, from the file's directory.
   std::string absolute(std::string_view path) const;
+  // Lets given() find `value` where reading is now; read() does it for every key.
+  void remember(const Node& value) { given_[path_] = &value; }
+  const std::string& path() const { return path_; }
   // The value that the file gave for "apps.web.command", or null.
   const Node* given(const std::string& path) const;
   Span given_span(const std::string& path) const;

@@ -1,8 +1,11 @@
-// The keys of an app that are more than a scalar.
+// The keys of an app that are more than a scalar: what it runs and which requests it gets.
 #include <fmt/format.h>
 
 #include <csignal>
 
+#include "rota/config/interpolation.h"
+#include "rota/config/placeholders.h"
+#include "rota/config/route.h"
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 #include "rota/config/words.h"
@@ -28,39 +31,75 @@ constexpr std::array<Signal, 7> kSignals{{{"TERM", SIGTERM},
                                           {"WINCH", SIGWINCH}}};
 
 void set_command_list(Reader& reader, const Key& key, const Node& value, std::vector<std::string>& words) {
+  if (value.items.empty()) return reader.bad(key, value, "is an empty list");
   if (value.items.size() > kWordsMax) {
     return reader.bad(key, value, fmt::format("has {} words; {} are possible", value.items.size(), kWordsMax));
   }
   for (const Node* item : value.items) {
-    if (!reader.is_scalar(key, *item, "a list of words")) continue;
-    words.push_back(item->text);
+    if (reader.is_scalar(key, *item, "a list of words")) words.push_back(filled_in(reader, key, *item));
   }
 }
 
+// The words first and the variables then: what a variable brings is never split.
 void set_command_text(Reader& reader, const Key& key, const Node& value, std::vector<std::string>& words) {
-  Words split = split_words(value.text);
+  Words split = split_words(value.source());
   if (split.problem) {
     return reader.bad_inside(key, value, split.problem->offset, split.problem->length, split.problem->message);
   }
+  if (split.words.empty()) return reader.bad(key, value, "is empty");
   if (split.words.size() > kWordsMax) {
     return reader.bad(key, value, fmt::format("has {} words; {} are possible", split.words.size(), kWordsMax));
   }
-  words = std::move(split.words);
+  filled_in(reader, key, value);  // for its problems
+  for (const std::string& word : split.words) words.push_back(interpolate(word, Inserted::without_placeholders).text);
+}
+
+void add_route(Reader& reader, const Key& key, const Node& value, std::vector<Route>& routes) {
+  if (!reader.is_scalar(key, value, expected(key))) return;
+  auto written = parse_route(value.text);
+  if (!written) return reader.bad(key, value, written.error().context);
+  Reader::Below below(reader, std::to_string(routes.size()));
+  reader.remember(value);
+  routes.push_back(std::move(written->route));
 }
 
 }  // namespace
+
+std::string filled_in(Reader& reader, const Key& key, const Node& value) {
+  if (auto unknown = find_unknown_placeholder(value.source())) {
+    reader.bad_inside(key, value, unknown->offset, unknown->length, unknown->message);
+  }
+  return value.interpolated ? interpolate(value.source(), Inserted::without_placeholders).text : value.text;
+}
 
 void set_command(Reader& reader, const Key& key, const Node& value, void* object) {
   auto& words = app_of(object).command;
   if (value.kind == Node::Kind::sequence) {
     set_command_list(reader, key, value, words);
-    if (value.items.empty()) return reader.bad(key, value, "is an empty list");
   } else if (reader.is_scalar(key, value, expected(key))) {
     set_command_text(reader, key, value, words);
-    if (value.text.find_first_not_of(" \t\n") == std::string::npos) return reader.bad(key, value, "is empty");
   }
-  if (!words.empty() && words[0].empty())
+  if (words.empty() || !words[0].empty()) return;
+  if (words.size() == 1 && value.kind == Node::Kind::scalar) {
+    words.clear();
+    reader.bad(key, value, "is empty");
+  } else {
     reader.bad(key, value, "begins with an empty word; the first names the program");
+  }
+}
+
+void set_routes(Reader& reader, const Key& key, const Node& value, void* object) {
+  auto& routes = app_of(object).routes;
+  if (value.kind != Node::Kind::sequence) return add_route(reader, key, value, routes);
+  if (value.items.empty()) {
+    return reader.bad(key, value,
+                      "is an empty list, so the app would get no request; leave routes out for everything "
+                      "that no other app's routes match");
+  }
+  if (value.items.size() > kRoutesMax) {
+    return reader.bad(key, value, fmt::format("has {} entries; {} are possible", value.items.size(), kRoutesMax));
+  }
+  for (const Node* item : value.items) add_route(reader, key, *item, routes);
 }
 
 void set_directory(Reader& reader, const Key& key, const Node& value, void* object) {
@@ -71,61 +110,15 @@ void set_directory(Reader& reader, const Key& key, const Node& value, void* obje
   app_of(object).directory = reader.absolute(path);
 }
 
-void set_env(Reader& reader, const Key& key, const Node& value, void* object) {
-  auto& env = app_of(object).env;
-  if (!reader.is_mapping(key, value, expected(key))) return;
-  if (value.entries.size() > kEnvMax) {
-    return reader.bad(key, value, fmt::format("has {} variables; {} are possible", value.entries.size(), kEnvMax));
-  }
-  reader.each_entry(value, [&](const Node& name, const Node& text) {
-    constexpr std::string_view kRefused("= \t\n\r\0", 6);
-    if (name.text.empty() || name.text.find_first_of(kRefused) != std::string::npos) {
-      reader.problems().add(name.span, fmt::format("{} cannot be the name of a variable", in_quotes(name.text)));
-    } else if (text.kind == Node::Kind::null) {
-      reader.problems().add(text.span,
-                            fmt::format("{} has no value; write \"\" for an empty one", in_quotes(name.text)));
-    } else if (text.kind != Node::Kind::scalar) {
-      reader.problems().add(text.span,
-                            fmt::format("{} must be a text, not {}", in_quotes(name.text), kind_name(text.kind)));
-    } else if (text.text.find('\0') != std::string::npos) {
-      reader.problems().add(text.span, fmt::format("{} contains a NUL byte", in_quotes(name.text)));
-    } else {
-      env.emplace_back(name.text, text.text);
-    }
-  });
-}
-
-void set_workers(Reader& reader, const Key& key, const Node& value, void* object) {
-  App& app = app_of(object);
-  if (!reader.is_scalar(key, value, expected(key))) return;
-  app.workers_auto = value.text == "auto";
-  if (app.workers_auto) return;
-  if (value.text.find_first_not_of("0123456789") != std::string::npos) {
-    return reader.bad(key, value,
-                      fmt::format("must be a whole number or auto, not {}{}", in_quotes(value.text),
-                                  did_you_mean(value.text, {"auto"})));
-  }
-  read_number(reader, key, value, app.workers);
-}
-
-void set_socket(Reader& reader, const Key& key, const Node& value, void*) {
-  if (!reader.is_scalar(key, value, "path")) return;
-  if (value.text == "path") return;
-  for (std::string_view later : {"fd", "port", "preload"}) {
-    if (value.text == later)
-      return reader.bad(key, value, fmt::format("{} is not available in this version; only path is", later));
-  }
-  reader.bad(key, value,
-             fmt::format("must be path, not {}{}", in_quotes(value.text), did_you_mean(value.text, {"path"})));
-}
-
 void set_health_path(Reader& reader, const Key& key, const Node& value, void* object) {
   std::string path;
   if (!read_text(reader, key, value, path)) return;
   if (path[0] != '/') return reader.bad(key, value, fmt::format("must begin with \"/\", not be {}", in_quotes(path)));
+  constexpr std::string_view kSentence = "a request's path cannot contain this character; write it as %XX";
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] > ' ' && path[i] < 0x7F && path[i] != '#') continue;
-    return reader.bad_inside(key, value, i, 1, "a request's path cannot contain this character; write it as %XX");
+    if (value.interpolated) return reader.bad(key, value, "has a character that a request's path cannot contain");
+    return reader.bad_inside(key, value, i, 1, kSentence);
   }
   static_cast<Health*>(object)->path = path;
 }
@@ -135,6 +128,13 @@ void set_health(Reader& reader, const Key& key, const Node& value, void* object)
   if (value.kind == Node::Kind::scalar) return set_health_path(reader, key, value, &health);
   if (!reader.is_mapping(key, value, expected(key))) return;
   reader.read(*key.inner, value, &health);
+}
+
+void set_ready(Reader& reader, const Key& key, const Node& value, void* object) {
+  if (value.kind == Node::Kind::scalar && value.text == "notify") {
+    return reader.bad(key, value, "notify is not available in this version; only auto and http are");
+  }
+  set_choice<&App::ready>(reader, key, value, object);
 }
 
 void set_signal(Reader& reader, const Key& key, const Node& value, void* object) {
@@ -149,9 +149,10 @@ void set_signal(Reader& reader, const Key& key, const Node& value, void* object)
     }
     names.push_back(signal.name);
   }
+  std::string_view hint = name == "KILL" ? "; KILL comes by itself after \"grace\"" : "";
   reader.bad(key, value,
-             fmt::format("must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not {}{}", in_quotes(value.text),
-                         did_you_mean(name, names)));
+             fmt::format("must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not {}{}{}", in_quotes(value.text),
+                         did_you_mean(name, names), hint));
 }
 
 }  // namespace rota::config

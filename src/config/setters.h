@@ -23,8 +23,16 @@ auto& member(void* object) {
 bool read_time(Reader& reader, const Key& key, const Node& value, Duration& into);
 bool read_size(Reader& reader, const Key& key, const Node& value, Bytes& into);
 bool read_number(Reader& reader, const Key& key, const Node& value, std::uint32_t& into);
+bool read_boolean(Reader& reader, const Key& key, const Node& value, bool& into);
 bool read_choice(Reader& reader, const Key& key, const Node& value, int& into);
 bool read_text(Reader& reader, const Key& key, const Node& value, std::string& into);
+// The path of a file to write to, made absolute.
+bool read_file_path(Reader& reader, const Key& key, const Node& value, std::string& into);
+// A text in which {socket} and {slot} will be replaced: unknown placeholders are problems, and what variables bring
+// into it is none.
+std::string filled_in(Reader& reader, const Key& key, const Node& value);
+// Is it one of the words that may stand instead of an amount?
+bool is_word(const Key& key, const Node& value);
 
 template <auto kMember>
 void set_time(Reader& reader, const Key& key, const Node& value, void* object) {
@@ -37,6 +45,10 @@ void set_size(Reader& reader, const Key& key, const Node& value, void* object) {
 template <auto kMember>
 void set_number(Reader& reader, const Key& key, const Node& value, void* object) {
   read_number(reader, key, value, member<kMember>(object));
+}
+template <auto kMember>
+void set_boolean(Reader& reader, const Key& key, const Node& value, void* object) {
+  read_boolean(reader, key, value, member<kMember>(object));
 }
 template <auto kMember>
 void set_choice(Reader& reader, const Key& key, const Node& value, void* object) {
@@ -57,22 +69,43 @@ void set_struct(Reader& reader, const Key& key, const Node& value, void* object)
 void set_same_struct(Reader& reader, const Key& key, const Node& value, void* object);
 
 void set_listen(Reader& reader, const Key& key, const Node& value, void* object);
+void set_listener_address(Reader& reader, const Key& key, const Node& value, void* object);
+void set_trusted_proxies(Reader& reader, const Key& key, const Node& value, void* object);
 void set_runtime_dir(Reader& reader, const Key& key, const Node& value, void* object);
 void set_access_log(Reader& reader, const Key& key, const Node& value, void* object);
 void set_apps(Reader& reader, const Key& key, const Node& value, void* object);
 
 void set_command(Reader& reader, const Key& key, const Node& value, void* object);
+void set_routes(Reader& reader, const Key& key, const Node& value, void* object);
 void set_directory(Reader& reader, const Key& key, const Node& value, void* object);
 void set_env(Reader& reader, const Key& key, const Node& value, void* object);
+void set_env_file(Reader& reader, const Key& key, const Node& value, void* object);
+void set_umask(Reader& reader, const Key& key, const Node& value, void* object);
+void set_oom_score_adj(Reader& reader, const Key& key, const Node& value, void* object);
 void set_workers(Reader& reader, const Key& key, const Node& value, void* object);
 void set_socket(Reader& reader, const Key& key, const Node& value, void* object);
 void set_health(Reader& reader, const Key& key, const Node& value, void* object);
 void set_health_path(Reader& reader, const Key& key, const Node& value, void* object);
+void set_ready(Reader& reader, const Key& key, const Node& value, void* object);
 void set_signal(Reader& reader, const Key& key, const Node& value, void* object);
+void set_log_file(Reader& reader, const Key& key, const Node& value, void* object);
 void set_servers(Reader& reader, const Key& key, const Node& value, void* object);
 
+void add_resource_limit(Reader& reader, const Key& key, const Node& value, int resource, App& app);
+template <int kResource>
+void set_resource_limit(Reader& reader, const Key& key, const Node& value, void* object) {
+  add_resource_limit(reader, key, value, kResource, *static_cast<App*>(object));
+}
+
+// What an app's env_file names, put in front of its own env. After both keys have been read.
+void merge_env_files(Reader& reader, App& app);
+
 inline constexpr std::size_t kAddressesMax = 64;  // listeners; servers of an app
-inline constexpr std::size_t kWordsMax = 1000;    // of a command
-inline constexpr std::size_t kEnvMax = 1000;      // variables of an app
+inline constexpr std::size_t kNetworksMax = 256;  // trusted_proxies
+inline constexpr std::size_t kRoutesMax = 256;    // of an app
+inline constexpr std::size_t kAppsMax = 256;
+inline constexpr std::size_t kWordsMax = 1000;   // of a command
+inline constexpr std::size_t kEnvMax = 1000;     // variables of an app
+inline constexpr std::size_t kEnvFilesMax = 16;  // of an app
 
 }  // namespace rota::config

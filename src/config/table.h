@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace rota::config {
@@ -13,7 +14,7 @@ struct Key;
 struct Mapping;
 struct Node;
 
-enum class Type { time, size, number, choice, text, path, mapping, other };
+enum class Type { time, size, number, boolean, choice, text, path, mapping, other };
 
 // When a change of the key takes effect.
 enum class Effect {
@@ -22,15 +23,26 @@ enum class Effect {
   upgrade,  // with the next upgrade or start
 };
 
-// Milliseconds, bytes or a count. A number's zero may stand outside of it with a meaning of its own.
+// Milliseconds, bytes or a count.
 struct Range {
-  std::uint64_t min = 0;
-  std::uint64_t max = 0;
+  std::int64_t min = 0;
+  std::int64_t max = 0;
 };
 
 struct Choice {
   std::string_view name;
   int value;
+};
+
+// What a value of type `other` may look like, as far as a schema can say it. A key with `inner` may be a mapping, too.
+struct Shape {
+  bool text = false;              // one text, of this pattern if there is one
+  std::string_view pattern = {};  // ECMA 262; matches all of the text
+  Range numbers = {};             // what it may be if it is written as a number
+  bool list = false;              // several of the above
+  bool may_be_empty = false;      // the list
+  bool any_scalar = false;        // whatever stands in the list is a text
+  bool texts = false;             // a mapping of free names to texts
 };
 
 // Stores `value` in `object`, the struct of the mapping that the key stands in, or adds problems.
@@ -44,11 +56,12 @@ struct Key {
   Effect effect;
   std::string_view doc;
   Setter set;
-  std::span<const Choice> choices = {};  // choice
+  std::span<const Choice> choices = {};  // choice: all there are; time, size, number: words that may stand instead
   const Mapping* inner = nullptr;        // mapping, and `other` that may be one
   std::string_view form = {};            // `other`: the type in words
   std::string_view initial_note = {};
   bool spawned_only = false;  // an error beside `servers`
+  Shape shape = {};           // other
 };
 
 struct Mapping {
@@ -61,9 +74,13 @@ struct Mapping {
 // The whole file. Everything else hangs below it.
 const Mapping& file_table();
 // What stands below a name in `apps`.
-const Mapping& app_table();
+extern const Mapping kAppTable;
 
-// "a time such as 5s"
-std::string_view expected(const Key& key);
+// "a time such as 5s", "a whole number or auto"
+std::string expected(const Key& key);
+std::string limits_of(const Key& key);  // "10ms to 24h", or nothing
+std::string effect_of(const Key& key);
+// "wait or fail"
+std::string names_of(std::span<const Choice> choices);
 
 }  // namespace rota::config

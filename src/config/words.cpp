@@ -1,7 +1,10 @@
-// One pass, one state per quote. ${NAME} is let through: interpolation is the file's business, not the command's.
+// One pass, one state per quote. ${NAME} and ${NAME:-two words} are let through whole: they are replaced when the words
+// are split already, so that a value with blanks stays one word.
 #include "rota/config/words.h"
 
 #include <fmt/format.h>
+
+#include "rota/config/interpolation.h"
 
 namespace rota::config {
 
@@ -66,12 +69,21 @@ class Splitter {
       case ')':
       case '`': return refuse(1);
       case '$':
+        if (take_reference()) return;
         if (std::size_t length = expansion(); length != 0) return refuse(length);
         break;
       default: break;
     }
     add(c);
     ++at_;
+  }
+
+  bool take_reference() {
+    std::size_t length = reference_length(text_.substr(at_));
+    word_ += text_.substr(at_, length);
+    in_word_ = in_word_ || length > 0;
+    at_ += length;
+    return length > 0;
   }
 
   // The length of what a shell would expand at a $, or 0. ${...} is left alone.
@@ -102,13 +114,14 @@ class Splitter {
       }
       if (c == '`') return refuse(1);
       if (c == '$') {
+        if (take_reference()) continue;
         if (std::size_t length = expansion(); length != 0) return refuse(length);
       }
       bool escaped =
           c == '\\' && (peek(1) == '"' || peek(1) == '\\' || peek(1) == '$' || peek(1) == '`' || peek(1) == '\n');
       if (escaped) {
-        if (peek(1) != '\n') word_.push_back(peek(1));
-        at_ += 2;
+        take_escaped();
+        if (out_.problem) return;
         continue;
       }
       word_.push_back(c);
@@ -119,7 +132,15 @@ class Splitter {
 
   void backslash() {
     if (at_ + 1 == text_.size()) return fail(at_, 1, "a backslash at the end escapes nothing");
-    if (peek(1) != '\n') add(peek(1));  // backslash and line feed: the line goes on
+    if (peek(1) != '\n') in_word_ = true;  // backslash and line feed: the line goes on
+    take_escaped();
+  }
+
+  void take_escaped() {
+    if (peek(1) == '$' && peek(2) == '{') {
+      return fail(at_, 3, "variables are replaced in quotes and after backslashes, too; write $${ for the characters");
+    }
+    if (peek(1) != '\n') word_.push_back(peek(1));
     at_ += 2;
   }
 

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+
 #include <cerrno>
 #include <cstring>
+#include "rota/config/placeholders.h"
 
 namespace rota::supervisor {
 
@@ -62,18 +64,22 @@ std::vector<std::string> inherited_environment(const char* const* environ_now) {
 
 std::string fill_placeholders(std::string_view text, const WorkerPlace& place) {
   std::string out;
-  while (!text.empty()) {
-    if (text.starts_with("{socket}")) {
+  std::size_t done = 0;
+  while (auto found = config::find_placeholder(text, done)) {
+    out += text.substr(done, found->offset - done);
+    std::string_view whole = text.substr(found->offset, found->length);
+    if (found->literal) {
+      out += whole.substr(1, whole.size() - 2);
+    } else if (found->word == config::kSocketPlaceholder) {
       out += place.socket;
-      text.remove_prefix("{socket}"sv.size());
-    } else if (text.starts_with("{slot}")) {
+    } else if (found->word == config::kSlotPlaceholder) {
       out += std::to_string(place.slot);
-      text.remove_prefix("{slot}"sv.size());
     } else {
-      out.push_back(text.front());
-      text.remove_prefix(1);
+      out += whole;
     }
+    done = found->offset + found->length;
   }
+  out += text.substr(done);
   return out;
 }
 

@@ -73,7 +73,7 @@ class Check(RotaCase):
                 if not re.search(r"^apps:", block, re.M):
                     continue
                 found += 1
-                text = re.sub(r"^ *user: \S+\n", "", block, flags=re.M)
+                text = re.sub(r"^ *(user|group|env_file): .+\n", "", block, flags=re.M)
                 text = re.sub(r"directory: \S+", f"directory: {self.folder}", text)
                 text = re.sub(r"command: (\./\S+)", f"command: {HELLO}", text)
                 path = self.folder / "rota.yaml"

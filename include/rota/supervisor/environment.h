@@ -33,7 +33,7 @@ std::string explain_spawn_failure(std::string_view step, int error, std::string_
 ipc::SpawnSpec proxy_spec(const std::string& runtime_dir, const std::optional<sys::User>& change_to,
                           const char* const* environ_now);
 
-// "{slot}" and "{socket}" replaced.
+// {slot} and {socket} replaced; {{slot}} becomes {slot} (config/placeholders.h).
 std::string fill_placeholders(std::string_view text, const WorkerPlace& place);
 
 }  // namespace rota::supervisor

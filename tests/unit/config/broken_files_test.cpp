@@ -40,16 +40,18 @@ const Broken kTopLevel[] = {
     {"command: sh", "1:1: \"command\" is not known here; it belongs under apps.NAME", "command"},
     {"interval: 5s", "1:1: \"interval\" is not known here; it belongs under apps.NAME.health", "interval"},
     {"zzz: 1",
-     "1:1: unknown key \"zzz\"; known here: listen, threads, runtime_dir, user, timeouts, limits, access_log, log, "
+     "1:1: unknown key \"zzz\"; known here: listen, trusted_proxies, threads, runtime_dir, user, timeouts, limits, "
+     "access_log, log, "
      "shutdown, boot, apps",
      "zzz"},
     {"'': 1",
-     "1:1: unknown key \"\"; known here: listen, threads, runtime_dir, user, timeouts, limits, access_log, log, "
+     "1:1: unknown key \"\"; known here: listen, trusted_proxies, threads, runtime_dir, user, timeouts, limits, "
+     "access_log, log, "
      "shutdown, boot, apps",
      "'"},
-    {"trusted_proxies: []", "1:1: \"trusted_proxies\" is not available in this version", "trusted_proxies"},
+    {"control: []", "1:1: \"control\" is not available in this version", "control"},
     {"services: {}", "1:1: \"services\" is not available in this version", "services"},
-    {"timeouts: {tunnel: 1h}", "1:12: \"tunnel\" is not available in this version", "tunnel"},
+    {"routes: /a", "1:1: \"routes\" is not known here; it belongs under apps.NAME", "routes"},
     {"threads: 1\nthreads: 2", "2:1: \"threads\" is given twice; the first is in line 1", "threads"},
     {"[a]: 1", "1:1: a key must be a word, not a list", "["},
     {"<<: {threads: 1}", "1:1: merging mappings with \"<<\" is not supported; write the keys out", "<<"},
@@ -130,16 +132,15 @@ const Broken kTopLevel[] = {
     {"listen: \"unix:\"", "1:9: \"listen\" has no path; write unix:/run/app.sock", "\"unix:\""},
     {"listen: unix:/run/", "1:9: \"listen\" must name a socket, not a directory", "unix:/run/"},
     {"listen: []", "1:9: \"listen\" is an empty list", "["},
-    {"listen: [80, 80]", "1:14: \"listen\" names *:80 twice", "80"},
-    {"listen: [80, \"*:80\"]", "1:14: \"listen\" names *:80 twice", "\"*:80\""},
-    {"listen: {address: 80}",
-     "1:9: \"listen\" with options is not available in this version; write \"host:port\" or unix:/path", "{"},
+    {"listen: [80, 80]", "1:14: \"listen\" names \"*:80\" twice", "80"},
+    {"listen: [80, \"*:80\"]", "1:14: \"listen\" names \"*:80\" twice", "\"*:80\""},
+    {"listen: {proxy_protocol: false}", "1:9: \"listen\" has options but no address; write {address: 8080, ...}", "{"},
 };
 
 const Broken kInApp[] = {
     {"helth: /healthz", "4:5: unknown key \"helth\"; did you mean \"health\"?", "helth"},
     {"cwd: /tmp", "4:5: unknown key \"cwd\"; it is called \"directory\" here", "cwd"},
-    {"routes: [a]", "4:5: \"routes\" is not available in this version", "routes"},
+    {"balance: round_robin", "4:5: \"balance\" is not available in this version", "balance"},
     {"sticky: {cookie: a}", "4:5: \"sticky\" is not available in this version", "sticky"},
     {"threads: 2", "4:5: \"threads\" is not known here; it belongs to the top level of the file", "threads"},
     {"header: 2s", "4:5: \"header\" is not known here; it belongs under timeouts", "header"},
@@ -160,14 +161,16 @@ const Broken kInApp[] = {
     {"health: {unhealthy_after: 0}", "4:31: \"unhealthy_after\" must be between 1 and 100, not 0", "0"},
     {"health: [a]", "4:13: \"health\" must be a path such as /healthz, or a mapping, not a list", "["},
     {"ready: http", "4:12: \"ready\" is http, which needs a path to ask; add health: /healthz", "http"},
-    {"ready: notify", "4:12: \"ready\" must be auto or http, not \"notify\"", "notify"},
+    {"ready: notify", "4:12: \"ready\" notify is not available in this version; only auto and http are", "notify"},
     {"start_timeout: 60", "4:20: \"start_timeout\" needs a unit; write 60s", "60"},
     {"restart: {delay: 40s}", "4:22: \"delay\" (40s) is longer than \"max_delay\" (30s)", "40s"},
     {"restart: {max_delay: 100ms}", "4:26: \"delay\" (250ms) is longer than \"max_delay\" (100ms)", "100ms"},
     {"stop: {signal: SIGTEM}",
      "4:20: \"signal\" must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not \"SIGTEM\"; did you mean \"TERM\"?",
      "SIGTEM"},
-    {"stop: {signal: KILL}", "4:20: \"signal\" must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not \"KILL\"",
+    {"stop: {signal: KILL}",
+     "4:20: \"signal\" must be TERM, INT, QUIT, HUP, USR1, USR2 or WINCH, not \"KILL\"; KILL comes by itself after "
+     "\"grace\"",
      "KILL"},
     {"stop: {drain: 30}", "4:19: \"drain\" needs a unit; write 30s", "30"},
     {"queue: {size: 1000000}", "4:19: \"size\" must be between 0 and 100000, not 1000000", "1000000"},
@@ -280,11 +283,12 @@ const Broken kApart[] = {
      "not fit",
      "../x"},
     {"apps: {a: {command: sh}, b: {command: sh}}",
-     "1:26: a second app, \"b\", needs routes to tell the two apart, which are not available in this version; keep one "
-     "app",
+     "1:26: app \"b\" has no routes, and neither has app \"a\" in line 1: one app alone can have what no route "
+     "matches; "
+     "add routes: such as example.com, /api or \":9090\"",
      "b"},
-    {"apps: {}", "1:7: there are no apps: nothing would be run", "{"},
-    {"threads: 1", "there are no apps: nothing would be run", ""},
+    {"apps: {}", "1:7: there are no apps, so nothing would be run", "{"},
+    {"threads: 1", "there are no apps, so nothing would be run", ""},
     {"", "the file is empty", ""},
     {"# nothing\n", "the file is empty", ""},
     {"---\n", "the file is empty", ""},

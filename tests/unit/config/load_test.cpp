@@ -1,6 +1,7 @@
 // Good files, defaults, overrides, what is shown of problems, and files that mean harm.
 #include "rota/config/load.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #include "loading.h"
 #include "rota/config/keys.h"
+#include "rota/config/network.h"
 #include "rota/config/units.h"
 #include "rota/sys/cpu.h"
 
@@ -23,61 +25,6 @@ using namespace rota::config;
 using namespace rota::config::testing;
 
 namespace {
-
-Config good(std::string_view text) {
-  Loaded loaded = load_yaml(text);
-  for (const Problem& problem : loaded.problems) UNSCOPED_INFO(problem.shown);
-  REQUIRE(loaded.problems.empty());
-  return loaded.config;
-}
-
-// A variable of the environment for as long as a test needs it.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    const char* before = std::getenv(name);
-    had_ = before != nullptr;
-    before_ = had_ ? before : "";
-    if (value != nullptr) {
-      ::setenv(name, value, 1);
-    } else {
-      ::unsetenv(name);
-    }
-  }
-  ~Variable() {
-    if (had_) {
-      ::setenv(name_, before_.c_str(), 1);
-    } else {
-      ::unsetenv(name_);
-    }
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-  bool had_ = false;
-  std::string before_;
-};
-
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/rota-config-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::string file(const std::string& name, const std::string& text, mode_t mode = 0644) const {
-    std::string whole = path + "/" + name;
-    std::ofstream(whole, std::ios::binary) << text;
-    ::chmod(whole.c_str(), mode);
-    return whole;
-  }
-  std::string path;
-};
 
 // `check` in a child process that is not root; true if it returned true.
 template <class Check>
@@ -118,22 +65,28 @@ TEST_CASE("four lines are a configuration") {
 
 TEST_CASE("every key arrives where it belongs") {
   Config config = good(R"(
-listen: ["127.0.0.1:0", "[::1]:81", "unix:/run/rota.sock", "*:82", localhost:83]
+listen: ["127.0.0.1:0", {address: "[::1]:81", proxy_protocol: true}, "unix:/run/rota.sock", "*:82", localhost:83]
+trusted_proxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1, "2001:db8::1", unix]
 threads: 4
 runtime_dir: /run/r/
 user: nobody
-timeouts: {header: 1s, body: 2s, idle: 3s, connect: 4s, write: 5s, upstream_idle: 600ms}
-limits: {head: 16KiB, fields: 50, target: 4KiB, body: 10MiB, connections: 1000}
+timeouts: {header: 1s, body: 2s, idle: 3s, connect: 4s, write: 5s, tunnel: 2h, upstream_idle: 600ms}
+limits: {head: 16KiB, fields: 50, target: 4KiB, body: 10MiB, connections: 1000, connections_per_address: 20}
 access_log: ./access.log
-log: {level: debug}
+log: {level: debug, format: json}
 shutdown: {delay: 1s, timeout: 1m}
 boot: fail
 apps:
   web-1_x:
     command: [sh, -c, "a | b"]
     directory: ../usr/bin
-    env: {A: 1, "B": "two words", C: "", D: 08, E: yes, F: "${HOME}"}
+    env: {A: 1, "B": "two words", C: "", D: 08, E: yes, F: "$${HOME} {socket} {{slot}}"}
     user: nobody
+    group: "0"
+    umask: 0027
+    limits: {nofile: 1000, nproc: unlimited, core: 0, memlock: 64KiB, stack: unlimited, fsize: 1GiB, as: 2GiB, cpu: 1h}
+    oom_score_adj: -500
+    log: {format: passthrough, file: web.log, max_size: 0, keep: 9}
     workers: 3
     socket: path
     health: {path: "/h?x=1", interval: 10s, timeout: 1s, unhealthy_after: 5, healthy_after: 2}
@@ -151,10 +104,17 @@ apps:
   CHECK(config.threads == 4);
   CHECK(config.runtime_dir == "/run/r");
   CHECK(config.user == "nobody");
-  CHECK(config.timeouts == Timeouts{1s, 2s, 3s, 4s, 5s, 600ms});
-  CHECK(config.limits == Limits{16_KiB, 50, 4_KiB, 10_MiB, 1000});
+  CHECK(config.timeouts == Timeouts{1s, 2s, 3s, 4s, 5s, 2h, 600ms});
+  CHECK(config.limits == Limits{16_KiB, 50, 4_KiB, 10_MiB, 1000, 20});
   CHECK(config.access_log == AccessLog{AccessLog::To::file, "/tmp/access.log"});
   CHECK(config.log_level == log::Level::debug);
+  CHECK(config.log_format == log::Format::json);
+  CHECK(config.listen.at(1).proxy_protocol);
+  CHECK_FALSE(config.listen.at(0).proxy_protocol);
+  CHECK(config.trusted_proxies.unix_peers);
+  std::string networks;
+  for (const Network& network : config.trusted_proxies.networks) networks += format_network(network) + " ";
+  CHECK(networks == "10.0.0.0/8 fd00::/8 192.0.2.1 2001:db8::1 ");
   CHECK(config.shutdown == Shutdown{1s, 60s});
   CHECK(config.boot == Boot::fail);
   REQUIRE(config.apps.size() == 1);
@@ -162,9 +122,22 @@ apps:
   CHECK(app.name == "web-1_x");
   CHECK(app.command == std::vector<std::string>{"sh", "-c", "a | b"});
   CHECK(app.directory == "/tmp/../usr/bin");
-  CHECK(app.env == std::vector<std::pair<std::string, std::string>>{
-                       {"A", "1"}, {"B", "two words"}, {"C", ""}, {"D", "08"}, {"E", "yes"}, {"F", "${HOME}"}});
+  CHECK(app.env ==
+        std::vector<std::pair<std::string, std::string>>{
+            {"A", "1"}, {"B", "two words"}, {"C", ""}, {"D", "08"}, {"E", "yes"}, {"F", "${HOME} {socket} {{slot}}"}});
   CHECK(app.user == "nobody");
+  CHECK(app.group == "0");
+  CHECK(app.umask == 0027);
+  CHECK(app.limits == std::vector<ResourceLimit>{{RLIMIT_NOFILE, 1000},
+                                                 {RLIMIT_NPROC, ResourceLimit::kUnlimited},
+                                                 {RLIMIT_CORE, 0},
+                                                 {RLIMIT_MEMLOCK, 65536},
+                                                 {RLIMIT_STACK, ResourceLimit::kUnlimited},
+                                                 {RLIMIT_FSIZE, 1ULL << 30},
+                                                 {RLIMIT_AS, 2ULL << 30},
+                                                 {RLIMIT_CPU, 3600}});
+  CHECK(app.oom_score_adj == -500);
+  CHECK(app.log == AppLog{AppLog::Format::passthrough, "/tmp/web.log", 0_B, 9});
   CHECK(app.workers == 3);
   CHECK_FALSE(app.workers_auto);
   CHECK(app.health == Health{"/h?x=1", 10s, 1s, 5, 2});
@@ -451,9 +424,8 @@ TEST_CASE("a PORT of the app's own is noted, unless it is the socket") {
   auto notes_on_port = [](const std::string& port) {
     Loaded loaded = load_yaml("apps: {web: {command: sh, env: {PORT: \"" + port + "\"}}}");
     CHECK(loaded.problems.empty());
-    return std::count_if(loaded.notes.begin(), loaded.notes.end(), [](const std::string& note) {
-      return note.find("app \"web\" sets PORT to \"3000\" in env") == 0;
-    });
+    return std::count_if(loaded.notes.begin(), loaded.notes.end(),
+                         [](const std::string& note) { return note.find("app \"web\" sets PORT in env") == 0; });
   };
   CHECK(notes_on_port("3000") == 1);
   CHECK(notes_on_port("{socket}") == 0);

@@ -1,6 +1,13 @@
-// What the tests of config/ share: loading a text as if it were rota.yaml, and reading what is shown of a problem.
+// What the tests of config/ share: loading a text as if it were rota.yaml, reading what is shown of a problem, and
+// variables and files for as long as a test needs them.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +42,60 @@ inline std::string marked(const Problem& problem) {
   if (caret == std::string::npos || caret >= lines[1].size()) return "";
   return lines[1].substr(caret, lines[2].size() - caret);
 }
+
+inline Config good(std::string_view text) {
+  Loaded loaded = load_yaml(text);
+  for (const Problem& problem : loaded.problems) UNSCOPED_INFO(problem.shown);
+  REQUIRE(loaded.problems.empty());
+  return loaded.config;
+}
+
+// A variable of the environment for as long as a test needs it.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    const char* before = std::getenv(name);
+    had_ = before != nullptr;
+    before_ = had_ ? before : "";
+    if (value != nullptr) {
+      ::setenv(name, value, 1);
+    } else {
+      ::unsetenv(name);
+    }
+  }
+  ~Variable() {
+    if (had_) {
+      ::setenv(name_, before_.c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  bool had_ = false;
+  std::string before_;
+};
+
+class Directory {
+ public:
+  Directory() {
+    char name[] = "/tmp/rota-config-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    path = name;
+  }
+  ~Directory() { std::filesystem::remove_all(path); }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  std::string file(const std::string& name, const std::string& text, mode_t mode = 0644) const {
+    std::string whole = path + "/" + name;
+    std::ofstream(whole, std::ios::binary) << text;
+    ::chmod(whole.c_str(), mode);
+    return whole;
+  }
+  std::string path;
+};
 
 }  // namespace rota::config::testing

@@ -1,0 +1,38 @@
+// ${NAME} and ${NAME:-default} in the values of the file, from rota's own environment. Works on a value that YAML has
+// already been read from, so that no variable can change what the file's parts are. Knows nothing of YAML and places.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace rota::config {
+
+struct Interpolated {
+  struct Problem {
+    std::size_t offset = 0;  // in the source, of the first byte at fault
+    std::size_t length = 1;
+    std::string message;
+  };
+  std::string text;               // only meaningful without a problem
+  bool from_environment = false;  // a variable or its default is part of it
+  bool secret = false;            // ... one whose name says that it should not be shown
+  std::optional<Problem> problem;
+};
+
+enum class Inserted {
+  as_it_is,
+  without_placeholders,  // braces in a variable's value mean nothing (placeholders.h)
+};
+
+// ":-" as in a shell: the default stands in for an empty variable, too. "$${" becomes "${"; every other "$" stays.
+Interpolated interpolate(std::string_view source, Inserted inserted = Inserted::as_it_is);
+
+// SECRET, PASSWORD, TOKEN or KEY in it, capitals or not.
+bool names_a_secret(std::string_view variable);
+
+// The length of the "${...}" at the start of `text`, its closing brace included; 0: it is none, or is not closed.
+std::size_t reference_length(std::string_view text);
+
+}  // namespace rota::config
