@@ -89,10 +89,15 @@ int fails(int error) {
 int transfer_fault(int fd, int flags, bool out) {
   if (chance(kInterrupted)) return EINTR;
   if (chance(kAgain) && is_stream(fd) && !is_blocking(fd, flags)) return EAGAIN;
-  if (chance(kReset) && is_stream(fd)) return out ? EPIPE : ECONNRESET;
+  if (out && chance(kReset) && is_stream(fd)) return EPIPE;
+  // On a Unix socket the kernel promises more by it than we could keep: that nothing was read (see broken()).
+  if (!out && chance(kReset) && is_stream(fd) && option(fd, SO_DOMAIN) != AF_UNIX) return ECONNRESET;
   if (out && chance(kMemory) && is_stream(fd)) return ENOBUFS;
   return 0;
 }
+
+// The end of a connection to a worker instead of bytes.
+bool broken(int fd) { return chance(kReset) && is_stream(fd) && option(fd, SO_DOMAIN) == AF_UNIX; }
 
 bool is_short(int fd, std::size_t size) { return size > 1 && chance(kShort) && is_stream(fd); }
 
@@ -117,18 +122,21 @@ extern "C" {
 ssize_t read(int fd, void* data, size_t size) {
   static const auto real = next(&::read, "read");
   if (int error = transfer_fault(fd, 0, false)) return fails(error);
+  if (broken(fd)) return 0;
   return real(fd, data, is_short(fd, size) ? 1 + size / 7 : size);
 }
 
 ssize_t recv(int fd, void* data, size_t size, int flags) {
   static const auto real = next(&::recv, "recv");
   if (int error = transfer_fault(fd, flags, false)) return fails(error);
+  if (broken(fd)) return 0;
   return real(fd, data, is_short(fd, size) ? 1 + size / 7 : size, flags);
 }
 
 ssize_t readv(int fd, const iovec* parts, int count) {
   static const auto real = next(&::readv, "readv");
   if (int error = transfer_fault(fd, 0, false)) return fails(error);
+  if (broken(fd)) return 0;
   if (!is_short(fd, total(parts, static_cast<std::size_t>(count)))) return real(fd, parts, count);
   iovec half = half_of(parts, static_cast<std::size_t>(count));
   return real(fd, &half, 1);
@@ -137,6 +145,7 @@ ssize_t readv(int fd, const iovec* parts, int count) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   static const auto real = next(&::recvmsg, "recvmsg");
   if (int error = transfer_fault(fd, flags, false)) return fails(error);
+  if (broken(fd)) return 0;
   return real(fd, message, flags);
 }
 

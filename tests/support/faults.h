@@ -14,7 +14,7 @@ enum Kind : std::uint32_t {
   kAgain = 4,        // EAGAIN of stream sockets that do not block, and of connect on Unix ones
   kDescriptors = 8,  // EMFILE
   kMemory = 16,      // ENOMEM, ENOBUFS, EAGAIN of fork
-  kReset = 32,       // ECONNRESET and EPIPE of stream sockets
+  kReset = 32,       // of stream sockets: EPIPE, ECONNRESET of TCP, the end of Unix ones
 };
 
 enum Role : std::uint32_t { kKeeper = 1, kSupervisor = 2, kProxy = 4 };

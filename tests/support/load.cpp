@@ -72,7 +72,12 @@ struct Tally {
 class Client {
  public:
   Client(std::uint16_t port, unsigned number, int posts, int bad, int ids)
-      : port_(port), number_(number), posts_(posts), bad_(bad), ids_(ids), random_(number * 2654435761U + 1) {}
+      : port_(port),
+        prefix_(std::to_string(::getpid()) + "-" + std::to_string(number) + "-"),
+        posts_(posts),
+        bad_(bad),
+        ids_(ids),
+        random_(number * 2654435761U + 1) {}
 
   void run() {
     while (!stopping) {
@@ -117,7 +122,7 @@ class Client {
     Kind kind = static_cast<int>(random(100)) < bad_     ? Kind::bad
                 : static_cast<int>(random(100)) < posts_ ? Kind::post
                                                          : Kind::get;
-    std::string id = std::to_string(number_) + "-" + std::to_string(sequence_++);
+    std::string id = prefix_ + std::to_string(sequence_++);
     std::string request;
     if (kind == Kind::get) request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     if (kind == Kind::bad) request = kBadRequests[random(std::size(kBadRequests))];
@@ -180,7 +185,7 @@ class Client {
   }
 
   std::uint16_t port_;
-  unsigned number_;
+  std::string prefix_;  // of ids: other loads use the same workers
   int posts_, bad_, ids_;
   unsigned random_;
   unsigned long sequence_ = 0;

@@ -8,7 +8,7 @@ import time
 
 import rota_testing
 
-TOOLS = pathlib.Path(rota_testing.ROTA).parent / "tools"
+TOOLS = pathlib.Path(rota_testing.HELLO).parent / "tools"
 
 
 def post_log_app(case, workers=2, answer_after_us=0, **more):
@@ -27,7 +27,7 @@ class Load:
 
     def __init__(self, case, daemon, connections=32, posts=50, bad=0):
         self.case, self.result = case, None
-        self.acknowledged = case.folder / "acknowledged"
+        self.acknowledged = case.folder / f"acknowledged{len(list(case.folder.glob('acknowledged*')))}"
         command = [TOOLS / "load", daemon.address[1], connections, posts, bad, self.acknowledged]
         self.process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
         case.addCleanup(self._end)
