@@ -1,5 +1,6 @@
 #include "rota/proxy/exchange.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "rota/base/check.h"
@@ -161,6 +162,7 @@ bool Exchange::attempt() {
 
 bool Exchange::send_request() {
   uv::Stream& stream = connection_->stream();
+  stream.limit_reads(kReadFirst);
   accepted_before_ = stream.accepted();
   int error = stream.write(replay_);
   bool accepted = stream.accepted() > accepted_before_;
@@ -307,6 +309,7 @@ bool Exchange::take_body(std::string_view& bytes) {
 }
 
 void Exchange::relay(std::string_view bytes) {
+  const std::size_t came = bytes.size();
   if (!take_body(bytes)) {
     // What came before the fault was good: it goes out, and the missing end says that the rest did not.
     static_cast<void>(client_->flush());
@@ -314,13 +317,20 @@ void Exchange::relay(std::string_view bytes) {
   }
   if (body_kind_ == http::BodyKind::none) return complete(!bytes.empty());
   if (!client_->flush()) return finish(Outcome::client_closed, status_, false);
+  pace_worker(came);
+}
+
+void Exchange::pace_worker(std::size_t came) {
+  uv::Stream& worker = connection_->stream();
   if (client_->congested()) {
     // The client's own write deadline runs now.
     disarm();
-    connection_->stream().stop_reading();
-  } else {
-    context_.arm(*this, app_->settings().idle_timeout);
+    worker.stop_reading();
+    worker.limit_reads(kReadMin);
+    return;
   }
+  if (came >= kReadMin) worker.limit_reads(std::max(client_->room(), kReadMin));
+  context_.arm(*this, app_->settings().idle_timeout);
 }
 
 void Exchange::complete(bool surplus) {

@@ -363,7 +363,9 @@ bool Session::flush() {
   return true;
 }
 
-bool Session::congested() const { return stream_ != nullptr && stream_->congested(); }
+bool Session::congested() const { return stream_ != nullptr && stream_->queued() > 0; }
+
+std::size_t Session::room() const { return stream_ != nullptr ? stream_->room() : uv::Stream::kReadMax; }
 
 void Session::watch_writing() {
   if (stream_->queued() == 0) return write_deadline_.disarm();

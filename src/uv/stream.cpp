@@ -1,11 +1,13 @@
 #include "rota/uv/stream.h"
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -39,7 +41,9 @@ struct StreamCallbacks {
   static void allocate(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
     auto* loop = static_cast<Loop*>(uv_loop_get_data(handle->loop));
     std::span<char> scratch = loop->scratch();
-    *buffer = uv_buf_init(scratch.data(), static_cast<unsigned>(scratch.size()));
+    auto* self = static_cast<Stream*>(handle->data);
+    std::size_t limit = self == nullptr ? scratch.size() : self->read_limit_;
+    *buffer = uv_buf_init(scratch.data(), static_cast<unsigned>(std::min(scratch.size(), limit)));
   }
 
   static void read(uv_stream_t* raw, ssize_t n, const uv_buf_t* buffer) noexcept {
@@ -119,6 +123,19 @@ void Stream::stop_reading() {
   if (!reading_) return;
   reading_ = false;
   uv_read_stop(raw_.get());
+}
+
+void Stream::limit_reads(std::size_t bytes) {
+  read_limit_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(bytes, 1, kReadMax));
+}
+
+std::size_t Stream::room() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (::getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0) return kReadMax;
+  const std::uint32_t used = std::max(memory[SK_MEMINFO_WMEM_QUEUED], memory[SK_MEMINFO_WMEM_ALLOC]);
+  const std::uint32_t free = memory[SK_MEMINFO_SNDBUF] > used ? memory[SK_MEMINFO_SNDBUF] - used : 0;
+  return free / 2;  // the kernel counts its own bookkeeping too
 }
 
 int Stream::write(std::string_view bytes) {

@@ -40,7 +40,8 @@ class ExchangeClient {
   // A short answer of rota's own instead of a response.
   // `text`: a sentence without a full stop for the page. Written at once; returns the size of its body.
   virtual std::size_t own_response(int status, Outcome outcome, std::string_view text) = 0;
-  virtual bool congested() const = 0;
+  virtual bool congested() const = 0;    // something waits that the client has not taken
+  virtual std::size_t room() const = 0;  // about how much it would take at once
   // The worker takes no more for now, or takes it again.
   virtual void pause_upload() = 0;
   virtual void resume_upload() = 0;
@@ -73,6 +74,10 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // Body bytes kept for another attempt.
   static constexpr std::size_t kReplayMax = 64 * 1024;
   static constexpr int kInterimMax = 16;
+  // A response is read in pieces that the client's buffers have room for, so that what a slow client leaves behind is
+  // not much more than the least of them. After smaller ones nobody asks.
+  static constexpr std::size_t kReadMin = 4096;
+  static constexpr std::size_t kReadFirst = 32 * 1024;  // what a fresh connection takes, on any network
   static constexpr std::uint32_t kRetriesAtOnce = 4;
 
   // Takes the request's head; nothing is sent before begin(). The client and the app outlive the exchange.
@@ -116,6 +121,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   bool take_head();  // false: the exchange is over
   bool take_body(std::string_view& bytes);
   void relay(std::string_view bytes);
+  void pace_worker(std::size_t came);
   void complete(bool surplus);
   void drop_connection(bool keep);
   void fail(Outcome outcome);  // own response when none has begun, else a cut

@@ -102,6 +102,7 @@ class Session final : public SessionLink,
   bool flush() override;
   std::size_t own_response(int status, Outcome outcome, std::string_view text) override;
   bool congested() const override;
+  std::size_t room() const override;
   void pause_upload() override;
   void resume_upload() override;
   void exchange_finished(bool whole) override;

@@ -59,6 +59,9 @@ class Stream {
   void start_reading();
   void stop_reading();
   bool reading() const { return reading_; }
+  // So much at most in one on_read() from now on, at least 1 byte; kReadMax until then.
+  void limit_reads(std::size_t bytes);
+  static constexpr std::size_t kReadMax = 65536;  // the loop's scratch buffer
 
   // Sends now what the kernel takes, copies the rest. Returns 0, or the errno of a connection that is gone (on_error is
   // not called for it).
@@ -70,6 +73,9 @@ class Stream {
   std::uint64_t accepted() const {
     return accepted_;
   }  // bytes in writes that the kernel has taken wholly, and at once in part
+
+  // About how much the kernel would take at once; one system call.
+  std::size_t room() const;
 
   // Grows while the peer takes bytes out of the kernel's hands: TCP acknowledgements, reads of a Unix peer. For
   // comparing with an earlier value only.
@@ -89,6 +95,7 @@ class Stream {
 
   StreamListener* listener_;
   int fd_;
+  std::uint32_t read_limit_ = kReadMax;
   bool reading_ = false;
   bool was_congested_ = false;
   bool failed_ = false;  // on_write_error was called

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <string>
@@ -34,6 +35,7 @@ struct Recorder final : StreamListener {
   explicit Recorder(Loop& loop) : loop_(loop) {}
   void on_read(Stream&, std::string_view bytes) override {
     text += bytes;
+    longest = std::max(longest, bytes.size());
     if (text.size() >= want) loop_.stop();
   }
   void on_end(Stream&) override {
@@ -49,6 +51,7 @@ struct Recorder final : StreamListener {
     if (stop_when_writable) loop_.stop();
   }
   std::string text;
+  std::size_t longest = 0;  // that came at once
   std::size_t want = SIZE_MAX;
   bool ended = false;
   bool stop_when_writable = false;
@@ -93,6 +96,31 @@ TEST_CASE("a stream reads what comes, and tells the end") {
   pair.peer.reset();
   loop.run();
   CHECK(recorder.ended);
+  CHECK_FALSE(stopper.timed_out);
+}
+
+TEST_CASE("reads are no longer than asked for, and room is what the kernel still takes") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  stopper.within(20s);
+  Recorder recorder(loop);
+  Pair pair;
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  (*stream)->limit_reads(1000);
+  REQUIRE(::write(pair.peer.get(), std::string(5000, 'x').data(), 5000) == 5000);
+  recorder.want = 5000;
+  loop.run();
+  CHECK(recorder.text.size() == 5000);
+  CHECK(recorder.longest == 1000);
+
+  const std::size_t fresh = (*stream)->room();
+  CHECK(fresh > 4096);
+  REQUIRE((*stream)->write(std::string(fresh, 'y')) == 0);
+  CHECK((*stream)->queued() == 0);
+  CHECK((*stream)->room() < fresh);
+  while ((*stream)->queued() == 0) REQUIRE((*stream)->write(std::string(50'000, 'z')) == 0);
+  CHECK((*stream)->room() < fresh / 4);
   CHECK_FALSE(stopper.timed_out);
 }
 
