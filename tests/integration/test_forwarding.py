@@ -112,5 +112,33 @@ class Forwarding(RotaCase):
         self.assertEqual(response.head.all("via"), ["1.1 rota"])
 
 
+class Trusted(Forwarding):
+    """The same from a peer that is believed; what nobody may do stays as it is."""
+
+    def setUp(self):
+        self.daemon = self.serve({"web": self.scripted(1)}, trusted_proxies=["127.0.0.0/8", "10.0.0.0/8"], access_log="stdout")
+        self.daemon.wait_workers(1)
+
+    def test_what_an_untrusted_client_claims_is_replaced(self):
+        head = self.head("X-Forwarded-For: 192.0.2.1, 10.0.0.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: front.example",
+                         "Forwarded: for=192.0.2.1", "X-Request-ID: from-front")
+        self.assertEqual(head.all("x-forwarded-for"), ["192.0.2.1, 10.0.0.9, 127.0.0.1"])
+        self.assertEqual(head.all("forwarded"), ["for=192.0.2.1, for=127.0.0.1;host=shop.example;proto=http"])
+        self.assertEqual(head.all("x-real-ip"), ["192.0.2.1"])
+        self.assertEqual(head.all("x-forwarded-proto"), ["https"])
+        self.assertEqual(head.all("x-forwarded-host"), ["front.example"])
+        self.assertEqual(head.all("x-forwarded-port"), ["443"])
+        line = rota_testing.wait_for(
+            lambda: [l for l in self.daemon.access_log() if l.get("request_id") == "from-front"], what="the access log line")[0]
+        self.assertEqual(line["client"], "192.0.2.1")
+
+    def test_every_field_names_the_same_client(self):
+        # A balancer that passes on what its client invented.
+        head = self.head("X-Forwarded-For: 6.6.6.6, 192.0.2.1", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6")
+        self.assertEqual(head.all("x-real-ip"), ["192.0.2.1"])
+        self.assertEqual(head.tokens("x-forwarded-for"), ["6.6.6.6", "192.0.2.1", "127.0.0.1"])
+        self.assertTrue(head.get("forwarded").startswith("for=192.0.2.1;"))
+
+
 if __name__ == "__main__":
     rota_testing.main()

@@ -78,7 +78,7 @@ class Exchange:
     def run(self):
         if self.path != "/healthz":
             journal("request", method=self.method, path=self.path, query=self.query)
-        name = self.path.split("/")[1] or "root"
+        name = "root" if self.path in ("/", "*") else self.path.split("/")[1]
         return getattr(self, "do_" + name.replace("-", "_"), self.do_unknown)()
 
     def do_root(self):
