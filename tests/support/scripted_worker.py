@@ -285,8 +285,8 @@ def on_term(*_):
 
 
 def note_signals():
-    fatal = {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGCHLD}
-    for number in signal.valid_signals() - fatal:
+    others = {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE}
+    for number in signal.valid_signals() - others:
         signal.signal(number, lambda n, _: journal("signal", name=str(n)))
 
 
