@@ -193,7 +193,9 @@ int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
 
 int connect(int fd, const sockaddr* address, socklen_t size) {
   static const auto real = next(&::connect, "connect");
-  if (chance(kAgain) && address->sa_family == AF_UNIX && is_stream(fd) && !is_blocking(fd, 0)) return fails(EAGAIN);
+  // A full backlog is a listener's: the proxy asks only workers that are known to have one.
+  if (role == kProxy && chance(kAgain) && address->sa_family == AF_UNIX && is_stream(fd) && !is_blocking(fd, 0))
+    return fails(EAGAIN);
   if (chance(kMemory)) return fails(ENOBUFS);
   return real(fd, address, size);
 }
