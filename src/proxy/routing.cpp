@@ -10,7 +10,8 @@ namespace {
 
 // How a path is read.
 enum class Reading : std::uint8_t {
-  normal,  // RFC 3986 6.2.2: escapes of unreserved characters decoded, dot segments resolved, nothing else touched
+  normal,  // RFC 3986 6.2.2: escapes of unreserved characters decoded, those of others in capitals, dot segments
+           // resolved, nothing else touched
   loose,   // as careless servers do: every escape decoded first, a backslash is a slash, empty segments and what
            // follows a ";" in a segment do not count
 };
@@ -21,6 +22,8 @@ int hex(char digit) {
   if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
   return -1;
 }
+
+char upper(char digit) { return digit >= 'a' && digit <= 'f' ? static_cast<char>(digit - 'a' + 'A') : digit; }
 
 bool is_unreserved(char octet) {
   return (octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z') || (octet >= '0' && octet <= '9') ||
@@ -33,10 +36,13 @@ void decode(std::string_view path, Reading reading, std::string& out) {
     char octet = path[i];
     if (octet == '%' && i + 2 < path.size() && hex(path[i + 1]) >= 0 && hex(path[i + 2]) >= 0) {
       const char decoded = static_cast<char>(hex(path[i + 1]) * 16 + hex(path[i + 2]));
-      if (reading == Reading::loose || is_unreserved(decoded)) {
-        octet = decoded;
+      if (reading == Reading::normal && !is_unreserved(decoded)) {
+        out += {'%', upper(path[i + 1]), upper(path[i + 2])};
         i += 2;
+        continue;
       }
+      octet = decoded;
+      i += 2;
     }
     if (reading == Reading::loose && octet == '\\') octet = '/';
     out.push_back(octet);
@@ -116,24 +122,34 @@ void RoutingTable::Scope::add(const ipc::RouteState& route, std::uint32_t app) {
   paths->add(route.path, app);
 }
 
-void RoutingTable::Paths::add(std::string path, std::uint32_t app) {
-  while (path.ends_with('/')) path.pop_back();
-  auto at = std::lower_bound(prefixes.begin(), prefixes.end(), path,
-                             [](const Prefix& one, const std::string& text) { return one.path < text; });
-  if (at != prefixes.end() && at->path == path) return;  // the configuration was checked: the same app
-  longest = std::max(longest, path.size());
-  prefixes.insert(at, Prefix{std::move(path), app});
+void RoutingTable::Paths::add(const std::string& path, std::uint32_t app) {
+  std::string scratch;
+  normal.add(path, app);
+  loose.add(std::string(read_path(path.empty() ? "/" : path, Reading::loose, scratch)), app);
 }
 
-std::uint32_t RoutingTable::Paths::at(std::string_view prefix) const {
-  auto at = std::lower_bound(prefixes.begin(), prefixes.end(), prefix,
+void RoutingTable::Prefixes::add(std::string path, std::uint32_t app) {
+  while (path.ends_with('/')) path.pop_back();
+  auto at = std::lower_bound(sorted.begin(), sorted.end(), path,
+                             [](const Prefix& one, const std::string& text) { return one.path < text; });
+  if (at != sorted.end() && at->path == path) {
+    // The configuration was checked: two apps can be the same in their loose form only, "/a%2Fb" and "/a/b".
+    if (at->app != app) at->app = kSeveral;
+    return;
+  }
+  longest = std::max(longest, path.size());
+  sorted.insert(at, Prefix{std::move(path), app});
+}
+
+std::uint32_t RoutingTable::Prefixes::at(std::string_view prefix) const {
+  auto at = std::lower_bound(sorted.begin(), sorted.end(), prefix,
                              [](const Prefix& one, std::string_view text) { return one.path < text; });
-  return at != prefixes.end() && at->path == prefix ? at->app : kNone;
+  return at != sorted.end() && at->path == prefix ? at->app : kNone;
 }
 
 // The longest prefix first; it ends where a segment does.
-std::uint32_t RoutingTable::Paths::find(std::string_view path) const {
-  if (prefixes.empty()) return kNone;
+std::uint32_t RoutingTable::Prefixes::find(std::string_view path) const {
+  if (sorted.empty()) return kNone;
   for (std::size_t end = std::min(path.size(), longest); end > 0; end--) {
     if (end < path.size() && path[end] != '/') continue;
     if (const std::uint32_t app = at(path.substr(0, end)); app != kNone) return app;
@@ -141,10 +157,10 @@ std::uint32_t RoutingTable::Paths::find(std::string_view path) const {
   return at({});
 }
 
-std::uint32_t RoutingTable::Scope::find(std::string_view host, std::string_view path) const {
+std::uint32_t RoutingTable::Scope::find(std::string_view host, std::string_view path, Prefixes Paths::*reading) const {
   const auto look = [&](std::string_view name) {
     auto at = hosts.find(name);
-    return at == hosts.end() ? kNone : at->second.find(path);
+    return at == hosts.end() ? kNone : (at->second.*reading).find(path);
   };
   if (!host.empty() && host[0] != '.' && !hosts.empty()) {
     if (const std::uint32_t app = look(host); app != kNone) return app;
@@ -153,20 +169,24 @@ std::uint32_t RoutingTable::Scope::find(std::string_view host, std::string_view 
       if (const std::uint32_t app = look(host.substr(dot)); app != kNone) return app;
     }
   }
-  return any_host.find(path);
+  return (any_host.*reading).find(path);
 }
 
-std::uint32_t RoutingTable::best(const Scope* own, std::string_view host, std::string_view path) const {
+std::uint32_t RoutingTable::best(const Scope* own, std::string_view host, std::string_view path,
+                                 Prefixes Paths::*reading) const {
   if (own != nullptr) {
-    if (const std::uint32_t app = own->find(host, path); app != kNone) return app;
+    if (const std::uint32_t app = own->find(host, path, reading); app != kNone) return app;
   }
-  const std::uint32_t app = of_all_.find(host, path);
+  const std::uint32_t app = of_all_.find(host, path, reading);
   return app != kNone ? app : rest_;
 }
 
 RoutingTable::Found RoutingTable::find(std::string_view listener, std::string_view host, std::string_view target,
                                        std::string& scratch) const {
-  const auto answer = [](std::uint32_t app) { return app == kNone ? Found{} : Found{Verdict::app, app}; };
+  const auto answer = [](std::uint32_t app) {
+    if (app == kSeveral) return Found{Verdict::ambiguous, 0};
+    return app == kNone ? Found{} : Found{Verdict::app, app};
+  };
   const Scope* own = nullptr;
   if (!of_listener_.empty()) {
     auto at = of_listener_.find(listener);
@@ -176,9 +196,9 @@ RoutingTable::Found RoutingTable::find(std::string_view listener, std::string_vi
   host = plain_host(host, buffer);
   // "*" is the server as a whole (RFC 9110 9.3.7): nobody's path in particular.
   std::string_view path = target == "*" ? "/" : target.substr(0, target.find('?'));
-  if (!has_paths_ || !can_be_read_otherwise(path)) return answer(best(own, host, path));
-  const std::uint32_t app = best(own, host, read_path(path, Reading::normal, scratch));
-  if (app != kNone && best(own, host, read_path(path, Reading::loose, scratch)) != app) {
+  if (!has_paths_ || !can_be_read_otherwise(path)) return answer(best(own, host, path, &Paths::normal));
+  const std::uint32_t app = best(own, host, read_path(path, Reading::normal, scratch), &Paths::normal);
+  if (app != kNone && best(own, host, read_path(path, Reading::loose, scratch), &Paths::loose) != app) {
     return {Verdict::ambiguous, 0};
   }
   return answer(app);

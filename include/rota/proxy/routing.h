@@ -43,6 +43,7 @@ class RoutingTable {
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::uint32_t kSeveral = UINT32_MAX - 1;  // a path that belongs to one app or another
 
   struct Hash {
     using is_transparent = void;
@@ -55,14 +56,21 @@ class RoutingTable {
     std::string path;  // without a slash at its end: "/api", "" for every path
     std::uint32_t app;
   };
-  // The paths of one host, sorted, each once.
-  struct Paths {
-    std::vector<Prefix> prefixes;
+  // Each once.
+  struct Prefixes {
+    std::vector<Prefix> sorted;
     std::size_t longest = 0;
 
     void add(std::string path, std::uint32_t app);
     std::uint32_t find(std::string_view path) const;
     std::uint32_t at(std::string_view prefix) const;
+  };
+  // The paths of one host, as routes have them and as careless servers would read these.
+  struct Paths {
+    Prefixes normal;
+    Prefixes loose;
+
+    void add(const std::string& path, std::uint32_t app);
   };
   // The hosts of one listener, or of all.
   struct Scope {
@@ -71,10 +79,10 @@ class RoutingTable {
     std::size_t longest_wildcard = 0;
 
     void add(const ipc::RouteState& route, std::uint32_t app);
-    std::uint32_t find(std::string_view host, std::string_view path) const;
+    std::uint32_t find(std::string_view host, std::string_view path, Prefixes Paths::*reading) const;
   };
 
-  std::uint32_t best(const Scope* own, std::string_view host, std::string_view path) const;
+  std::uint32_t best(const Scope* own, std::string_view host, std::string_view path, Prefixes Paths::*reading) const;
 
   ByName<Scope> of_listener_;
   Scope of_all_;

@@ -193,6 +193,32 @@ TEST_CASE("leaving the part of an app that has a route is no way into the rest o
   CHECK(table.of("h", "/internal/..%2fpublic") == "-");
 }
 
+TEST_CASE("a route with an escape gets the requests that have it, in either case of its digits") {
+  Table table(std::vector<Routes>{{"coffee", {{"", "/caf%C3%A9", {}}}},
+                                  {"one", {{"", "/group%2Fone", {}}}},
+                                  {"params", {{"", "/p;v=1", {}}}},
+                                  {"site", {}}});
+  CHECK(table.of("h", "/caf%C3%A9") == "coffee");
+  CHECK(table.of("h", "/caf%c3%a9/menu?x") == "coffee");
+  CHECK(table.of("h", "/caf%C3%A9s") == "site");
+  CHECK(table.of("h", "/group%2fone/x") == "one");
+  CHECK(table.of("h", "/group/one/x") == "site");
+  CHECK(table.of("h", "/p;v=1/x") == "params");
+  CHECK(table.of("h", "/p;v=2") == "?");
+  CHECK(table.of("h", "/x/..%2fcaf%C3%A9") == "?");
+}
+
+TEST_CASE("what two routes are the same in to a careless server belongs to neither") {
+  for (bool plain_first : {true, false}) {
+    const Routes plain{"plain", {{"", "/a/b", {}}}};
+    const Routes escaped{"escaped", {{"", "/a%2Fb", {}}}};
+    Table table(plain_first ? std::vector<Routes>{plain, escaped} : std::vector<Routes>{escaped, plain});
+    CHECK(table.of("h", "/a/b/c") == "plain");
+    CHECK(table.of("h", "/a%2Fb/c") == "?");
+    CHECK(table.of("h", "/a//b") == "-");
+  }
+}
+
 TEST_CASE("without paths in the routes no path is odd") {
   Table table(std::vector<Routes>{{"a", {{"a.example", "/", {}}}}, {"b", {{"b.example", "", {}}}}});
   CHECK(table.of("a.example", "/x%2f..%2f..;//") == "a");
