@@ -51,6 +51,11 @@ bool append_json_string(std::string& out, std::string_view text, std::size_t mos
       out += "\\u00";
       out.push_back(kHex[c >> 4]);
       out.push_back(kHex[c & 0xF]);
+    } else if (c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0) {  // the controls that some terminals obey
+      auto low = static_cast<unsigned char>(text[1]);
+      out += "\\u00";
+      out.push_back(kHex[low >> 4]);
+      out.push_back(kHex[low & 0xF]);
     } else {
       out.append(text.substr(0, n));
     }

@@ -19,6 +19,8 @@ namespace {
 
 // Not blocking: a pipe that nobody reads must not hold the opener up.
 constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+constexpr std::uint64_t kLineBeyond =
+    1024 * 1024;  // one line may go so far beyond max_size; without an end it would fill the disk
 constexpr const char* kNewSuffix = ".new";  // of the next file until it gets its name
 
 // The target of a link that may be followed, or why not.
@@ -91,7 +93,8 @@ LogFile::Appended LogFile::append(std::string_view bytes) {
       std::uint64_t used = size();
       std::uint64_t room = limits_.max_size.count - std::min(used, limits_.max_size.count);
       take = lines_within(bytes, room);
-      if (take > room && used > 0 && !mid_line_) {
+      bool endless = used >= limits_.max_size.count + kLineBeyond;
+      if (take > room && used > 0 && (!mid_line_ || endless)) {
         begin_anew();
         take = lines_within(bytes, limits_.max_size.count);
       }
@@ -153,7 +156,7 @@ void LogFile::begin_anew() {
   if (open_one.st_uid != ::geteuid() || open_one.st_gid != ::getegid()) {
     static_cast<void>(!::fchown(fresh.get(), open_one.st_uid, open_one.st_gid));
   }
-  ::fchmod(fresh.get(), open_one.st_mode & 07777U);
+  ::fchmod(fresh.get(), open_one.st_mode & 0777U);  // whoever owns the old file may have made it setuid
   if (shift_names() && ::rename(next.c_str(), path_.c_str()) == 0) {
     fd_ = std::move(fresh);
   } else {

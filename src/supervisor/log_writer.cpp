@@ -78,6 +78,7 @@ void LogWriter::put(std::string_view lines, const void* stream) {
   Shared& s = *shared_;
   if (s.pending.size() + lines.size() + 1 > kPendingMax) {
     s.overflowed += count_ends(lines);
+    if (s.unfinished == stream) s.unfinished = &s;  // the line that was begun stays without its end
   } else {
     if (s.unfinished != nullptr && s.unfinished != stream) s.pending += '\n';
     s.pending += lines;

@@ -13,8 +13,9 @@
 
 namespace rota::supervisor {
 
-// A pipe that is writable takes PIPE_BUF bytes without waiting, whatever its other writers do between the two calls in
-// the worst case; a non-blocking stderr is not ours to set, since its description is shared with whoever started us.
+// A pipe that is writable takes PIPE_BUF bytes without waiting, unless another of its writers takes the last room
+// between the two calls. A non-blocking stderr is not ours to set, since its description is shared with whoever started
+// us.
 bool SharedStream::writable() const {
   pollfd poll_fd{fd_, POLLOUT, 0};
   int ready = 0;
@@ -44,12 +45,16 @@ bool SharedStream::tell_dropped() {
   std::string note = log::line_of(log::Level::warning,
                                   fmt::format("{} lines of worker output were dropped: stderr was not read", dropped_));
   note += '\n';
+  if (unfinished_ != nullptr) note.insert(0, 1, '\n');
   if (std::size_t sent = send(note); sent < note.size()) {
-    if (sent > 0) rest_ = note.substr(sent);
-    if (sent > 0) dropped_ = 0;
+    if (sent == 0) return false;
+    rest_ = note.substr(sent);
+    dropped_ = 0;
+    unfinished_ = nullptr;
     return false;
   }
   dropped_ = 0;
+  unfinished_ = nullptr;
   return true;
 }
 
@@ -70,6 +75,7 @@ void SharedStream::put(std::string_view lines, const void* stream) {
     }
   }
   dropped_ += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+  if (!lines.empty() && unfinished_ == stream) unfinished_ = this;  // the line that was begun stays without its end
 }
 
 void WorkerLog::change(const LineStyle& style, std::shared_ptr<LineTarget> target, bool beside_the_log) {

@@ -48,6 +48,8 @@ TEST_CASE("JSON strings escape what must be and replace what is not UTF-8") {
   CHECK(json("plain") == "\"plain\"");
   CHECK(json("a\"b\\c\n\x01\x7f") == "\"a\\\"b\\\\c\\u000a\\u0001\\u007f\"");
   CHECK(json("\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80") == "\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\"");
+  CHECK(json("\xC2\x9B"
+             "2J\xC2\xA0") == "\"\\u009b2J\xC2\xA0\"");  // CSI to some terminals
   CHECK(json("\xff") == "\"\xEF\xBF\xBD\"");
   CHECK(json("\xC0\xAF") == "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");              // an overlong form
   CHECK(json("\xED\xA0\x80").find("\xED\xA0\x80") == std::string::npos);  // a surrogate

@@ -117,6 +117,16 @@ TEST_CASE("a single line longer than the limit is written whole") {
   REQUIRE(text_of(path) == "next\n");
 }
 
+TEST_CASE("a line without an end does not fill the disk") {
+  ScratchDir dir;
+  std::string path = dir.path() + "/a.log";
+  LogFile file(path, {Bytes{100}, 1});
+  const std::string piece(256 * 1024, 'x');
+  for (int i = 0; i < 20; i++) REQUIRE(file.append(piece).lost_lines == 0);
+  REQUIRE(text_of(path).size() <= 2 * 1024 * 1024);
+  REQUIRE(text_of(path + ".1").size() <= 2 * 1024 * 1024);
+}
+
 TEST_CASE("the new file has the mode of the old one") {
   ScratchDir dir;
   std::string path = dir.path() + "/a.log";
@@ -128,6 +138,10 @@ TEST_CASE("the new file has the mode of the old one") {
   struct stat about {};
   REQUIRE(::stat(path.c_str(), &about) == 0);
   REQUIRE((about.st_mode & 07777U) == 0604U);
+  REQUIRE(::chmod(path.c_str(), 04755) == 0);  // by its owner, who is not always ours
+  REQUIRE(file.append("12345678\n").lost_lines == 0);
+  REQUIRE(::stat(path.c_str(), &about) == 0);
+  REQUIRE((about.st_mode & 07777U) == 0755U);
 }
 
 TEST_CASE("who renames the file from outside is followed when told, and not renamed after") {
@@ -220,6 +234,19 @@ TEST_CASE("a writer has written everything before it is gone") {
     for (int i = 0; i < 1000; i++) writer.put(numbered(i, i + 1), &stream);
   }
   REQUIRE(text_of(path) == numbered(0, 1000));
+}
+
+TEST_CASE("a line whose end was dropped is not lengthened by the next one") {
+  ScratchDir dir;
+  std::string path = dir.path() + "/a.log";
+  int stream = 0;
+  {
+    LogWriter writer(LogFile(path, {}), "the log", path);
+    writer.put("begun", &stream);
+    writer.put(std::string(LogWriter::kPendingMax, 'x') + "\n", &stream);
+    writer.put("next\n", &stream);
+  }
+  REQUIRE(text_of(path) == "begun\nnext\n");
 }
 
 TEST_CASE("a writer opens its file again when asked, and with new limits keeps to these") {

@@ -1,6 +1,7 @@
 #include "rota/supervisor/output.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -191,6 +192,32 @@ TEST_CASE("a stream that nobody reads drops lines instead of waiting, and says h
     REQUIRE((line == "web.0 | " + std::string(1000, 'x') || line == "web.0 | " + std::string(10'000, 'x') ||
              line == "web.0 | again" || line.find("were dropped") != std::string::npos));
   }
+}
+
+TEST_CASE("a line whose end was dropped is ended before what comes next") {
+  PipePair pipe = make_pipe();
+  WorkerLogs logs({pipe.write.get(), false, Colours::strip});
+  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, false));
+  auto log = logs.of("web");
+  int stream = 0;
+  auto print = [&](std::string_view line, bool continues) {
+    log->write_line(tag(0), OutputKind::standard_output, line, continues, &stream);
+    log->flush(&stream);
+  };
+  print("begun", true);
+  const std::string filler(4096, 'f');
+  pollfd room{pipe.write.get(), POLLOUT, 0};
+  while (::poll(&room, 1, 0) == 1) REQUIRE(::write(pipe.write.get(), filler.data(), filler.size()) == 4096);
+  print("end", false);
+  std::string all;
+  while (all.empty() || all.back() != 'f' || ::poll(&room, 1, 0) == 0) all += read_some(pipe.read.get());
+  all.clear();
+  print("next", false);
+  while (!all.ends_with("next\n")) all += read_some(pipe.read.get());
+  all.erase(0, all.find_first_not_of('f'));  // what was left of it
+  REQUIRE(all.starts_with('\n'));
+  REQUIRE(all.find("1 lines of worker output were dropped") != std::string::npos);
+  REQUIRE(all.ends_with("\nnext\n"));
 }
 
 TEST_CASE("a change of an app's log reaches the workers that run") {
