@@ -102,6 +102,9 @@ class Document::Builder final : public YAML::EventHandler {
     for (bool sequence : {true, false}) {
       if (message != (sequence ? "end of sequence flow not found" : "end of map flow not found")) continue;
       Span span = open_.empty() ? last_ : open_.back().node->span;
+      if (std::size_t at = bare_variable(span); at != std::string_view::npos) {
+        return {Span{span.line, at, 2}, "between brackets or braces a variable needs quotes, as in \"${NAME}\""};
+      }
       return {Span{span.line, span.byte, 1}, sequence ? "this \"[\" is not closed" : "this \"{\" is not closed"};
     }
     if (message == "illegal EOF in scalar")
@@ -139,6 +142,14 @@ class Document::Builder final : public YAML::EventHandler {
     const Node* key = nullptr;  // mapping: waits for its value
     Span key_span;              // where it stands, even if it is an alias
   };
+
+  // In the rest of that line: its braces are YAML's there.
+  std::size_t bare_variable(Span from) const {
+    std::string_view line = lines_.line(from.line);
+    std::size_t at = line.find("${", from.byte);
+    bool is_quoted = at != std::string_view::npos && line.substr(0, at).find_first_of("\"'", from.byte) != line.npos;
+    return is_quoted ? std::string_view::npos : at;
+  }
 
   static Span span_of(const YAML::Mark& mark) {
     if (mark.is_null() || mark.line < 0 || mark.column < 0) return {};

@@ -18,8 +18,8 @@
 
 namespace rota::config {
 
-inline constexpr std::size_t kInterpolatedMax = 1024 * 1024;  // bytes of all values with a variable in them
 inline constexpr std::uint64_t kNodesMax = 50'000;  // keys and values of a file, aliases counted as what they stand for
+inline constexpr std::uint64_t kTextMax = 8 * 1024 * 1024;  // bytes of all values, with their variables; likewise
 
 struct Node {
   enum class Kind { null, scalar, sequence, mapping };
@@ -49,7 +49,8 @@ class Document {
   Document& operator=(const Document&) = delete;
 
   const Node* root() const { return root_; }  // null: a problem was added, or the file is empty
-  // ${NAME} in every value, not in keys.
+  // ${NAME} in every value, not in keys. What is then more than kTextMax is refused: root() is null and a problem
+  // added.
   void interpolate(Problems& problems);
   // The place of `length` bytes from `offset` on in source() of a scalar, as exactly as its way of quoting allows.
   Span inside(const Node& scalar, std::size_t offset, std::size_t length) const;

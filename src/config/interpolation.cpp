@@ -67,7 +67,7 @@ std::size_t reference_length(std::string_view text) {
 
 Interpolated interpolate(std::string_view source, Inserted inserted) {
   Interpolated out;
-  for (std::size_t i = 0; i < source.size();) {
+  for (std::size_t i = 0; i < source.size() && out.text.size() <= kInterpolatedMax;) {
     std::string_view rest = source.substr(i);
     if (rest.substr(0, 3) == "$${") {
       out.text += "${";

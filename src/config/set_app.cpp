@@ -40,9 +40,10 @@ void set_command_list(Reader& reader, const Key& key, const Node& value, std::ve
   }
 }
 
-// The words first and the variables then: what a variable brings is never split.
 void set_command_text(Reader& reader, const Key& key, const Node& value, std::vector<std::string>& words) {
-  Words split = split_words(value.source());
+  Words split = split_words(value.source(), [](std::string_view reference) {
+    return interpolate(reference, Inserted::without_placeholders).text;
+  });
   if (split.problem) {
     return reader.bad_inside(key, value, split.problem->offset, split.problem->length, split.problem->message);
   }
@@ -51,7 +52,7 @@ void set_command_text(Reader& reader, const Key& key, const Node& value, std::ve
     return reader.bad(key, value, fmt::format("has {} words; {} are possible", split.words.size(), kWordsMax));
   }
   filled_in(reader, key, value);  // for its problems
-  for (const std::string& word : split.words) words.push_back(interpolate(word, Inserted::without_placeholders).text);
+  words = std::move(split.words);
 }
 
 void add_route(Reader& reader, const Key& key, const Node& value, std::vector<Route>& routes) {

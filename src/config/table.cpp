@@ -28,10 +28,14 @@ constexpr Mapping kListener{"listen", "{address: 8080}", kListenerKeys, {}};
 constexpr Key kTimeoutKeys[] = {
     time_key<&Timeouts::header>("header", "10s", kWait, Effect::reload,
                                 "A whole request head, from the connection's or the head's first byte; then 408."),
-    time_key<&Timeouts::body>("body", "30s", kWait, Effect::reload, "Without progress of a request body."),
+    time_key<&Timeouts::body>(
+        "body", "30s", kWait, Effect::reload,
+        "In each such time at least 256 bytes of a request body must come, or its end; then 408."),
     time_key<&Timeouts::idle>("idle", "75s", kWait, Effect::reload, "A client connection between two requests."),
     time_key<&Timeouts::connect>("connect", "5s", kWait, Effect::reload, "To connect to a worker or server."),
-    time_key<&Timeouts::write>("write", "30s", kWait, Effect::reload, "A client that takes no bytes of its response."),
+    time_key<&Timeouts::write>(
+        "write", "30s", kWait, Effect::reload,
+        "In each such time a client must take at least 256 bytes of its response, or be cut off."),
     time_key<&Timeouts::tunnel>("tunnel", "1h", kWait, Effect::reload,
                                 "An upgraded connection (WebSocket) without a byte either way."),
     time_key<&Timeouts::upstream_idle>(

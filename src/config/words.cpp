@@ -1,8 +1,9 @@
-// One pass, one state per quote. ${NAME} and ${NAME:-two words} are let through whole: they are replaced when the words
-// are split already, so that a value with blanks stays one word.
+// One pass, one state per quote. A value put in for ${NAME} is never split, so that one with blanks stays one word.
 #include "rota/config/words.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "rota/config/interpolation.h"
 
@@ -15,7 +16,7 @@ bool is_name(char c) { return is_name_start(c) || (c >= '0' && c <= '9'); }
 
 class Splitter {
  public:
-  explicit Splitter(std::string_view text) : text_(text) {}
+  Splitter(std::string_view text, const Resolve& resolve) : text_(text), resolve_(resolve) {}
 
   Words run() {
     while (at_ < text_.size() && !out_.problem) step();
@@ -79,11 +80,15 @@ class Splitter {
   }
 
   bool take_reference() {
-    std::size_t length = reference_length(text_.substr(at_));
-    word_ += text_.substr(at_, length);
-    in_word_ = in_word_ || length > 0;
+    std::string_view rest = text_.substr(at_);
+    std::size_t length = reference_length(rest);
+    if (rest.substr(0, 3) == "$${") length = std::max(1 + reference_length(rest.substr(1)), std::size_t{3});
+    if (length == 0) return false;
+    rest = rest.substr(0, length);
+    word_ += resolve_ ? resolve_(rest) : std::string(rest);
+    in_word_ = true;
     at_ += length;
-    return length > 0;
+    return true;
   }
 
   // The length of what a shell would expand at a $, or 0. ${...} is left alone.
@@ -96,11 +101,17 @@ class Splitter {
   }
 
   void single_quoted() {
-    std::size_t end = text_.find('\'', at_ + 1);
-    if (end == std::string_view::npos) return fail(at_, 1, "this quote is not closed");
-    word_ += text_.substr(at_ + 1, end - at_ - 1);
+    std::size_t start = at_++;
     in_word_ = true;
-    at_ = end + 1;
+    while (at_ < text_.size()) {
+      if (text_[at_] == '\'') {
+        ++at_;
+        return;
+      }
+      if (take_reference()) continue;
+      word_.push_back(text_[at_++]);
+    }
+    fail(start, 1, "this quote is not closed");
   }
 
   void double_quoted() {
@@ -137,7 +148,7 @@ class Splitter {
   }
 
   void take_escaped() {
-    if (peek(1) == '$' && peek(2) == '{') {
+    if (peek(1) == '$' && (peek(2) == '{' || (peek(2) == '$' && peek(3) == '{'))) {
       return fail(at_, 3, "variables are replaced in quotes and after backslashes, too; write $${ for the characters");
     }
     if (peek(1) != '\n') word_.push_back(peek(1));
@@ -158,6 +169,7 @@ class Splitter {
   }
 
   std::string_view text_;
+  const Resolve& resolve_;
   std::size_t at_ = 0;
   std::string word_;
   bool in_word_ = false;  // an empty pair of quotes is a word, too
@@ -166,6 +178,6 @@ class Splitter {
 
 }  // namespace
 
-Words split_words(std::string_view text) { return Splitter(text).run(); }
+Words split_words(std::string_view text, const Resolve& resolve) { return Splitter(text, resolve).run(); }
 
 }  // namespace rota::config

@@ -9,6 +9,8 @@
 
 namespace rota::config {
 
+inline constexpr std::size_t kInterpolatedMax = 1024 * 1024;  // bytes of all values with a variable in them
+
 struct Interpolated {
   struct Problem {
     std::size_t offset = 0;  // in the source, of the first byte at fault
@@ -27,6 +29,7 @@ enum class Inserted {
 };
 
 // ":-" as in a shell: the default stands in for an empty variable, too. "$${" becomes "${"; every other "$" stays.
+// A text that is longer than kInterpolatedMax ends there.
 Interpolated interpolate(std::string_view source, Inserted inserted = Inserted::as_it_is);
 
 // SECRET, PASSWORD, TOKEN or KEY in it, capitals or not.

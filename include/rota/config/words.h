@@ -3,6 +3,7 @@
 // command that silently runs with a literal "|" or "$PORT" is worse than one that does not start.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,11 @@ struct Words {
   std::optional<Problem> problem;
 };
 
-Words split_words(std::string_view text);
+// What stands in a word for a "${...}" or for the "$${" of an escape.
+using Resolve = std::function<std::string(std::string_view reference)>;
+
+// `resolve` is asked for each of them, wherever it stands, and what it says is never read again: no quotes, backslashes
+// or blanks in it count, and nothing that is put together from pieces becomes a reference. Without it they stay.
+Words split_words(std::string_view text, const Resolve& resolve = {});
 
 }  // namespace rota::config

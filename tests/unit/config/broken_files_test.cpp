@@ -255,6 +255,8 @@ const Broken kSyntax[] = {
     {"user: @me\n", "1:7: this character is not possible here: quote the value", "@"},
     {"user: *me\n", "1:7: this alias names no anchor", "*"},
     {"user: \"a\\qb\"\n", "1:9: no escape begins so: write \"\\\\\" for a backslash, or use single quotes", "\\q"},
+    {"listen: [${PORT}, 80]\n", "1:10: between brackets or braces a variable needs quotes, as in \"${NAME}\"", "${"},
+    {"listen: [\"${PORT}\", 80\n", "1:9: this \"[\" is not closed", "["},
     {"user: !!str me\n", "1:7: tags are not supported", "!"},
     {"user: &a [*a]\n", "1:11: this alias stands inside the very value that it names", "*"},
     {"threads: 1\n---\nthreads: 2\n", "2:1: a second document begins here; a file holds one", "-"},

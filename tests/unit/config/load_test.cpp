@@ -288,6 +288,18 @@ TEST_CASE("hostile depth is refused at the same place however it is written") {
   CHECK(loaded.problems[0].message == "\"apps\" must be a mapping, not a list");
 }
 
+TEST_CASE("aliases of a long text are refused by the text they stand for") {
+  auto file = [](int uses) {
+    std::string text = "apps: {web: {command: sh, env: {A: &a \"" + std::string(500'000, 'x') + "\"";
+    for (int i = 0; i < uses; ++i) text += ", A" + std::to_string(i) + ": *a";
+    return load_yaml(text + "}}}");
+  };
+  CHECK(file(10).problems.empty());
+  Loaded loaded = file(20);
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].message == "more than 8MiB of text, aliases counted as what they stand for");
+}
+
 TEST_CASE("aliases that would explode are refused by what they stand for") {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {

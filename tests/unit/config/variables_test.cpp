@@ -35,6 +35,16 @@ std::string filled(std::string_view text) {
 
 }  // namespace
 
+TEST_CASE("a value of many large variables is given up before it is large") {
+  Variable large("ROTA_T_LARGE", std::string(100'000, 'x').c_str());
+  std::string source;
+  for (int i = 0; i < 1000; ++i) source += "${ROTA_T_LARGE}";
+  CHECK(interpolate(source).text.size() <= kInterpolatedMax + 100'000);
+  Loaded loaded = load_yaml("user: " + source + "\napps: {web: {command: sh}}\n");
+  REQUIRE_FALSE(loaded.problems.empty());
+  CHECK(loaded.problems[0].message == "with their variables the values up to here are larger than 1MiB");
+}
+
 TEST_CASE("variables are put in, defaults where there is nothing") {
   Variable set("ROTA_T_SET", "value");
   Variable empty("ROTA_T_EMPTY", "");
@@ -170,6 +180,20 @@ TEST_CASE("a reference is one piece of a word") {
   CHECK(words("a $${B} \"$${C d}\"") == std::vector<std::string>{"a", "$${B}", "$${C d}"});
   CHECK(split_words("a \\${B}").problem->offset == 2);
   CHECK(split_words("a \"\\${B}\"").problem->offset == 3);
+}
+
+TEST_CASE("what is put together from pieces is no reference, and what a variable brings is not read again") {
+  Variable set("ROTA_T_SET", "a \"b' ${ROTA_T_OTHER} $${X}");
+  Variable other("ROTA_T_OTHER", "never");
+  Loaded loaded = load_yaml(
+      "apps:\n"
+      "  web:\n"
+      "    command: sh '$'{ROTA_T_SET} '$'${ROTA_T_SET} '${ROTA_T_SET}' \"${ROTA_T_SET}\" $${ROTA_T_SET}\n");
+  REQUIRE(loaded.problems.empty());
+  const std::string value = "a \"b' ${ROTA_T_OTHER} $${X}";
+  CHECK(loaded.config.apps[0].command ==
+        std::vector<std::string>{"sh", "${ROTA_T_SET}", "$" + value, value, value, "${ROTA_T_SET}"});
+  CHECK(split_words("a \\$${B}").problem->offset == 2);
 }
 
 TEST_CASE("an env file is read as most tools read it") {
