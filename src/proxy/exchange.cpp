@@ -52,6 +52,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   upstream_.clear();
   queue_ns_ = connect_ns_ = 0;
   first_byte_ns_ = -1;
+  wall_ms_ = 0;
   if (context_.logs_access()) {
     wall_ms_ = LoopContext::wall_ms();
     started_ns_ = LoopContext::monotonic_ns();
@@ -463,7 +464,8 @@ void Exchange::finish(Outcome outcome, int status, bool whole) {
   app_->stop_holding(*this);
   drop_connection(false);
   state_ = State::idle;
-  if (context_.logs_access()) log(outcome, status);
+  // What began before there was a log has noted nothing: the notes are an earlier request's.
+  if (context_.logs_access() && wall_ms_ != 0) log(outcome, status);
   App& app = *app_;
   // This object may serve another request from here on.
   client_->exchange_finished(whole);
