@@ -8,6 +8,7 @@
 
 #include "help.h"
 #include "probe.h"
+#include "rota/config/schema.h"
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 #include "run_arguments.h"
@@ -44,6 +45,10 @@ std::variant<RunRequest, Exit> run(std::vector<std::string> words) {
 
 Exit check(const std::vector<std::string>& words) {
   if (std::any_of(words.begin(), words.end(), is_help)) return clean(kCheckHelp);
+  if (std::find(words.begin(), words.end(), "--schema") != words.end()) {
+    if (words.size() > 1) return usage("--schema prints the schema and takes no file", "rota check");
+    return clean(config::json_schema());
+  }
   std::string file;
   for (std::size_t i = 0; i < words.size(); ++i) {
     std::string_view word = words[i];

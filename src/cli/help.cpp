@@ -49,9 +49,14 @@ create, 75 already running, 77 not permitted, 78 configuration.
 const char* const kCheckHelp =
     R"(Read a configuration and name every mistake in it, with its place. Starts and changes nothing.
 
-Usage: rota check FILE
+Usage: rota check [OPTIONS] FILE
 
 Programs, directories and users that the file names are looked up on this machine.
+
+Options:
+  --schema      print a JSON Schema of the file instead, for editors; takes no file
+  -h, --help    this text
+
 Exit codes: 0 it is good, 78 it is not, 77 it is, but for another user.
 )";
 

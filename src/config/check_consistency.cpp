@@ -88,6 +88,20 @@ void settle_log_formats(CheckInput& input) {
   }
 }
 
+// Named where the sum passes the limit.
+void check_workers_in_all(CheckInput& input) {
+  std::uint64_t workers = 0;
+  Span passed;
+  for (const App& app : input.config.apps) {
+    bool is_below = workers <= kWorkersMax;
+    workers += app.workers;
+    if (is_below && workers > kWorkersMax) passed = input.reader.given_span("apps." + app.name + ".workers");
+  }
+  if (workers > kWorkersMax) {
+    input.reader.problems().add(passed, fmt::format("{} workers in all; {} are possible", workers, kWorkersMax));
+  }
+}
+
 }  // namespace
 
 void check_consistency(CheckInput& input) {
@@ -109,14 +123,9 @@ void check_consistency(CheckInput& input) {
                              format_duration(config.shutdown.delay), format_duration(config.shutdown.timeout)));
   }
   for (std::size_t i = 0; i < config.listen.size(); ++i) check_proxy_protocol(input, i);
-  std::uint64_t workers = 0;
+  check_workers_in_all(input);
   for (const App& app : config.apps) {
-    if (app.name.empty()) continue;
-    workers += app.workers;
-    check_app(input, app);
-  }
-  if (workers > kWorkersMax) {
-    problems.add({}, fmt::format("{} workers in all; {} are possible", workers, kWorkersMax));
+    if (!app.name.empty()) check_app(input, app);
   }
 }
 

@@ -39,6 +39,7 @@ std::string search_path(const App& app) {
 
 std::string below(const std::string& directory, std::string_view path) {
   if (!path.empty() && path[0] == '/') return std::string(path);
+  while (path.substr(0, 2) == "./") path.remove_prefix(2);
   return fmt::format("{}/{}", directory, path);
 }
 
@@ -111,9 +112,10 @@ void check_account(CheckInput& input, const Account& account, const std::string&
   Span span = input.reader.given_span(path);
   std::string shown = input.reader.shown(path, name);
   if (account.error) {
-    return problems.add(span, account.error->code == Errc::not_found
-                                  ? fmt::format("\"{0}\": there is no {0} {1}", account.kind, shown)
-                                  : fmt::format("\"{}\": {}", account.kind, account.error->text()));
+    return problems.add(
+        span, account.error->code == Errc::not_found
+                  ? fmt::format("\"{0}\": there is no {0} {1}; create it, or name another", account.kind, shown)
+                  : fmt::format("\"{}\": {}", account.kind, account.error->text()));
   }
   if (::geteuid() == 0 || account.is_own) return;
   auto self = sys::find_user_by_id(::geteuid());
@@ -166,10 +168,13 @@ void check_program(CheckInput& input, const App& app) {
   const Node* word = is_list ? command->items[0] : command;
   std::string problem = program_problem(app, word != nullptr && word->secret);
   if (problem.empty()) return;
+  Span span = word == nullptr ? Span{} : word->span;
   bool is_several = word != nullptr && word->interpolated && app.command[0].find(' ') != std::string::npos;
-  input.reader.problems().add(
-      word == nullptr ? Span{} : word->span,
-      fmt::format("\"command\" {}{}", problem, is_several ? "; the value of a variable stays one word" : ""));
+  if (is_several) {
+    problem = fmt::format("is one word, as the value of a variable is not split; write [\"sh\", \"-c\", \"exec {}\"]",
+                          word->source().substr(0, 64));
+  }
+  input.reader.problems().add(span, fmt::format("\"command\" {}", problem));
 }
 
 void check_app(CheckInput& input, const App& app) {

@@ -18,6 +18,7 @@
 
 #include "rota/base/check.h"
 #include "rota/config/units.h"
+#include "syntax.h"
 
 namespace rota::config {
 
@@ -30,23 +31,6 @@ struct Refusal {
 };
 
 constexpr std::size_t kKeyMax = 256;
-
-// yaml-cpp's messages in an operator's words; the two versions differ in some of them.
-struct Wording {
-  std::string_view yaml_cpp;
-  std::string_view ours;
-};
-constexpr std::array<Wording, 9> kWordings{{
-    {"illegal map value", "no \": \" is possible here: check the indentation, or quote a value that contains \": \""},
-    {"end of map not found", "the mapping cannot go on here: check the indentation, or quote the value"},
-    {"end of sequence not found", "the list cannot go on here: check the indentation, or quote the value"},
-    {"the referenced anchor is not defined", "this alias names no anchor"},
-    {"unknown token", "this character is not possible here: quote the value"},
-    {"illegal block entry", "a list cannot begin here: check the indentation"},
-    {"cannot assign multiple anchors", "a value can have one anchor only"},
-    {"illegal tag", "tags are not supported"},
-    {"unknown escape character", "no escape begins so: write \"\\\\\" for a backslash, or use single quotes"},
-}};
 
 }  // namespace
 
@@ -95,44 +79,11 @@ class Document::Builder final : public YAML::EventHandler {
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
 
-  // The place and words of an error that yaml-cpp found. It reports the end of the file for brackets and quotes that
-  // were never closed; where they begin is what helps.
+  // An error that yaml-cpp found.
   Refusal explain(const YAML::Exception& exception) const {
-    std::string_view message = exception.msg;
-    for (bool sequence : {true, false}) {
-      if (message != (sequence ? "end of sequence flow not found" : "end of map flow not found")) continue;
-      Span span = open_.empty() ? last_ : open_.back().node->span;
-      if (std::size_t at = bare_variable(span); at != std::string_view::npos) {
-        return {Span{span.line, at, 2}, "between brackets or braces a variable needs quotes, as in \"${NAME}\""};
-      }
-      return {Span{span.line, span.byte, 1}, sequence ? "this \"[\" is not closed" : "this \"{\" is not closed"};
-    }
-    if (message == "illegal EOF in scalar")
-      return {last_.line > 0 ? last_ : Span{1, 0, 1}, "the quote that begins after this is not closed"};
-    Span span = span_of(exception.mark);
-    if (span.byte < lines_.line(span.line).size() && lines_.line(span.line)[span.byte] == '\t') {
-      return {span, "a tab cannot indent; use spaces"};
-    }
-    std::size_t tab = lines_.line(span.line).find('\t');
-    if (tab != std::string_view::npos && tab == lines_.line(span.line).find_first_not_of(' ')) {
-      return {Span{span.line, tab, 1}, "a tab cannot indent; use spaces"};
-    }
-    if (std::size_t at = lines_.line(span.line).find(": [::"); at != std::string_view::npos) {
-      return {Span{span.line, at + 2, 4}, "an address with brackets needs quotes, as in \"[::]:8080\""};
-    }
-    std::string_view line = lines_.line(span.line);
-    if (message.substr(0, 7) == "unknown" && span.byte >= 2 && span.byte <= line.size() &&
-        line[span.byte - 2] == '\\') {
-      span.byte -= 2;  // it has read the escape by then
-      span.length = 2;
-    }
-    for (const Wording& wording : kWordings) {
-      if (message.substr(0, wording.yaml_cpp.size()) == wording.yaml_cpp) return {span, std::string(wording.ours)};
-    }
-    std::string text = "not valid YAML: " + std::string(message);
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
-    return {span, std::move(text)};
+    Span open = open_.empty() ? last_ : open_.back().node->span;
+    SyntaxFault fault = explain_syntax(lines_, {span_of(exception.mark), exception.msg, open, last_});
+    return {fault.span, std::move(fault.message)};
   }
 
  private:
@@ -142,14 +93,6 @@ class Document::Builder final : public YAML::EventHandler {
     const Node* key = nullptr;  // mapping: waits for its value
     Span key_span;              // where it stands, even if it is an alias
   };
-
-  // In the rest of that line: its braces are YAML's there.
-  std::size_t bare_variable(Span from) const {
-    std::string_view line = lines_.line(from.line);
-    std::size_t at = line.find("${", from.byte);
-    bool is_quoted = at != std::string_view::npos && line.substr(0, at).find_first_of("\"'", from.byte) != line.npos;
-    return is_quoted ? std::string_view::npos : at;
-  }
 
   static Span span_of(const YAML::Mark& mark) {
     if (mark.is_null() || mark.line < 0 || mark.column < 0) return {};
@@ -161,8 +104,8 @@ class Document::Builder final : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") throw Refusal{span_of(mark), "tags are not supported"};
   }
 
-  // yaml-cpp takes the end of the file for a closing quote when a line feed stands before it. A file cut short must not
-  // pass for a whole one, so the quote is looked for here.
+  // yaml-cpp takes the end of the file for a closing quote when a line feed stands before it. A file cut short must
+  // not pass for a whole one, so the quote is looked for here.
   void refuse_open_quote(const YAML::Mark& mark) const {
     std::size_t at = lines_.offset_of(span_of(mark));
     std::string_view text = lines_.all();

@@ -125,7 +125,9 @@ bool read_document(const Document& document, const Text& lines, Reader& reader, 
   Problems& problems = reader.problems();
   const Node* root = document.root();
   if (root == nullptr || root->kind == Node::Kind::null) {
-    if (problems.empty()) problems.add({}, "the file is empty", Problem::Kind::configuration, kMinimalFile);
+    bool is_blank = lines.all().find_first_not_of(" \t\r\n") == std::string_view::npos;
+    std::string_view what = is_blank ? "the file is empty" : "the file says nothing: all of it is comments";
+    if (problems.empty()) problems.add({}, std::string(what), Problem::Kind::configuration, kMinimalFile);
     return false;
   }
   if (root->kind != Node::Kind::mapping) {

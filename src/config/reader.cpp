@@ -36,6 +36,10 @@ constexpr std::array<Synonym, 17> kSynonyms{{{"instances", "workers"},
                                              {"backends", "servers"},
                                              {"upstreams", "servers"}}};
 
+// The same, where that name is at hand; elsewhere the word may be a key itself.
+constexpr std::array<Synonym, 4> kNearSynonyms{
+    {{"path", "file"}, {"length", "size"}, {"wait", "drain"}, {"rotate", "keep"}}};
+
 std::vector<std::string_view> names_of(const Mapping& mapping) {
   std::vector<std::string_view> names;
   for (const Key& key : mapping.keys) names.push_back(key.name);
@@ -160,6 +164,10 @@ void Reader::unknown(const Mapping& mapping, const Node& key) {
     return problems_.add(key.span, "merging mappings with \"<<\" is not supported; write the keys out");
   }
   auto names = names_of(mapping);
+  for (const Synonym& synonym : kNearSynonyms) {
+    if (synonym.written != key.text || !has(mapping, synonym.meant)) continue;
+    return problems_.add(key.span, fmt::format("unknown key {}; it is called \"{}\" here", shown, synonym.meant));
+  }
   for (const Synonym& synonym : kSynonyms) {
     if (synonym.written != key.text) continue;
     std::vector<std::string_view> found;

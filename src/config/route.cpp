@@ -53,15 +53,18 @@ Error about_octet(std::string_view path, char octet) {
     return bad(fmt::format("has a \"{}\": queries and fragments are not routed by; write {}", octet,
                            in_quotes(with_slash(path.substr(0, path.find_first_of("?#"))))));
   }
-  if (octet == '*') {
-    std::string_view before = path.substr(0, path.find('*'));
+  if (octet == '*' || octet == '{') {
+    std::string_view before = path.substr(0, path.find(octet));
     while (before.size() > 1 && before.back() == '/') before.remove_suffix(1);
-    return bad(fmt::format("has a \"*\" in its path, which stands for everything below it anyway; write {}",
-                           in_quotes(before)));
+    return bad(
+        fmt::format("has a \"{}\" in its path: there are no patterns, and a path stands for everything below it; "
+                    "write {}",
+                    octet, in_quotes(before)));
   }
   auto number = static_cast<unsigned>(static_cast<unsigned char>(octet));
-  std::string name =
-      number > ' ' && number < 0x7F ? fmt::format("\"{}\"", octet) : fmt::format("the byte 0x{:02X}", number);
+  std::string name = number == ' '                   ? "a blank"
+                     : number > ' ' && number < 0x7F ? fmt::format("a \"{}\"", octet)
+                                                     : fmt::format("the byte 0x{:02X}", number);
   return bad(fmt::format("has {} in its path; a request has it as %{:02X}", name, number));
 }
 

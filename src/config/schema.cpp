@@ -199,6 +199,8 @@ class SchemaWriter {
       case Type::text:
         json_.begin_object();
         types({"string", "integer"});  // a user's number
+        json_.key("minLength");
+        json_.number(1);
         json_.end_object();
         return;
       case Type::path: return text_like("");

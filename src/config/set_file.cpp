@@ -107,7 +107,8 @@ void read_app(Reader& reader, const Key& key, const Node& name, const Node& sett
 
 void set_listen(Reader& reader, const Key& key, const Node& value, void* object) {
   auto& listen = static_cast<Config*>(object)->listen;
-  if (value.kind == Node::Kind::sequence && value.items.empty()) return reader.bad(key, value, "is an empty list");
+  if (value.kind == Node::Kind::sequence && value.items.empty())
+    return reader.bad(key, value, "is an empty list; name an address, such as 8080");
   each_item(reader, key, value, kAddressesMax, [&](const Node& item) { add_listener(reader, key, item, listen); });
 }
 
@@ -127,7 +128,7 @@ void set_servers(Reader& reader, const Key& key, const Node& value, void* object
     std::string_view found = kind_name(value.kind);
     return reader.bad(key, value, fmt::format("must be a list such as [\"127.0.0.1:3000\"], not {}", found));
   }
-  if (value.items.empty()) return reader.bad(key, value, "is an empty list");
+  if (value.items.empty()) return reader.bad(key, value, "is an empty list; name a server, such as 127.0.0.1:3000");
   each_item(reader, key, value, kAddressesMax, [&](const Node& item) {
     Address address;
     if (!read_address(reader, key, item, AddressUse::server, address)) return;
@@ -155,9 +156,10 @@ void set_access_log(Reader& reader, const Key& key, const Node& value, void* obj
   } else if (text == "stdout") {
     log = {AccessLog::To::standard_output, ""};
   } else if (text.find('/') == std::string::npos) {
+    std::string hint = did_you_mean(text, {"off", "stdout"});
+    if (hint.empty()) hint = fmt::format("; write {} for a file beside this one", in_quotes("./" + text));
     reader.bad(key, value,
-               fmt::format("must be off, stdout or a path with a \"/\" in it, not {}{}", in_quotes(text),
-                           did_you_mean(text, {"off", "stdout"})));
+               fmt::format("must be off, stdout or a path with a \"/\" in it, not {}{}", in_quotes(text), hint));
   } else if (std::string path; read_file_path(reader, key, value, path)) {
     log = {AccessLog::To::file, std::move(path)};
   }

@@ -53,6 +53,7 @@ std::string printable(const Node& path) {
 
 void read_env_file(Reader& reader, const Node& path, Variables& env) {
   if (path.kind != Node::Kind::scalar || path.broken || path.text.empty()) return;
+  if (path.text[0] == '~' || path.text.back() == '/') return;  // it has been said
   std::string absolute = reader.absolute(path.text);
   std::string text;
   std::string wrong = read_file(absolute, kFileMax, text);
@@ -79,6 +80,9 @@ void read_env_file(Reader& reader, const Node& path, Variables& env) {
 
 void set_env(Reader& reader, const Key& key, const Node& value, void* object) {
   auto& env = app_of(object).env;
+  if (value.kind == Node::Kind::sequence) {
+    return reader.bad(key, value, "must be a mapping such as {NODE_ENV: production}, not a list");
+  }
   if (!reader.is_mapping(key, value, expected(key))) return;
   if (value.entries.size() > kEnvMax) {
     return reader.bad(key, value, fmt::format("has {} variables; {} are possible", value.entries.size(), kEnvMax));

@@ -47,8 +47,9 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
     }
   }
   if (!best.empty() || word.size() < kPrefixMin) return best;
-  for (std::string_view candidate : known) {  // "warn" for "warning"
-    if (candidate.substr(0, word.size()) == word) return candidate;
+  for (std::string_view candidate : known) {  // "warn" for "warning", "body_size" for "body"
+    std::size_t common = std::min(word.size(), candidate.size());
+    if (common >= kPrefixMin && candidate.substr(0, common) == word.substr(0, common)) return candidate;
   }
   return best;
 }

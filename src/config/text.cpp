@@ -118,12 +118,17 @@ std::string Text::excerpt(Span span) const {
 }
 
 bool Text::find_flaw(std::string_view text, Flaw& flaw) {
+  if (text.substr(0, 2) == "\xFF\xFE" || text.substr(0, 2) == "\xFE\xFF") {
+    flaw = {0, "the file is in UTF-16; save it as UTF-8"};
+    return true;
+  }
   for (std::size_t i = 0; i < text.size();) {
     auto c = static_cast<unsigned char>(text[i]);
     std::size_t length = utf8_length(text, i);
     flaw.offset = i;
     if (length == 0) {
-      flaw.message = fmt::format("byte 0x{:02X} is not valid UTF-8", static_cast<unsigned>(c));
+      flaw.message =
+          fmt::format("byte 0x{:02X} is not valid UTF-8; save the file in that encoding", static_cast<unsigned>(c));
       return true;
     }
     if (c == 0) {

@@ -116,13 +116,12 @@ struct Grammar {
   std::span<const Alias> aliases;
   std::string_view kind;      // "a time"
   std::string_view examples;  // "250ms, 5s, 1m, 2h"
-  std::string_view usual;     // the unit to suggest when there is none
   std::string_view smallest;  // "a whole number of milliseconds"
   std::uint64_t max;
 };
-constexpr Grammar kTime{
-    kTimes, kTimeAliases, "a time", "250ms, 5s, 1m, 2h or 1d", "s", "a whole number of milliseconds", kTimeMax};
-constexpr Grammar kSize{kSizes,  kSizeAliases, "a size", "512B, 32KiB, 8MiB or 1GiB", "KiB", "a whole number of bytes",
+constexpr Grammar kTime{kTimes,  kTimeAliases, "a time", "250ms, 5s, 1m, 2h or 1d", "a whole number of milliseconds",
+                        kTimeMax};
+constexpr Grammar kSize{kSizes,  kSizeAliases, "a size", "512B, 32KiB, 8MiB or 1GiB", "a whole number of bytes",
                         kSizeMax};
 
 Result<std::uint64_t> parse_amount(std::string_view text, const Grammar& grammar) {
@@ -133,7 +132,11 @@ Result<std::uint64_t> parse_amount(std::string_view text, const Grammar& grammar
   std::string_view digits =
       text.substr(0, amount->fraction.data() != nullptr ? amount->whole.size() + 1 + amount->fraction.size()
                                                         : amount->whole.size());
-  if (amount->unit.empty()) return bad(fmt::format("needs a unit; write {}{}", digits, grammar.usual));
+  if (amount->unit.empty()) {
+    return bad(grammar.units.size() == kTimes.size()
+                   ? fmt::format("needs a unit; write {}s", digits)
+                   : fmt::format("needs a unit; write {0}KiB, {0}MiB or {0}GiB", digits));
+  }
   for (const Unit& unit : grammar.units) {
     if (unit.name != amount->unit) continue;
     if (text.size() != digits.size() + unit.name.size()) {
@@ -149,6 +152,9 @@ Result<std::uint64_t> parse_amount(std::string_view text, const Grammar& grammar
     if (alias.written == amount->unit) {
       return bad(fmt::format("has the unknown unit {}; write {}{}", in_quotes(amount->unit), digits, alias.meant));
     }
+  }
+  if (amount->unit.find_first_of("0123456789") != std::string_view::npos) {
+    return bad(fmt::format("has more than one unit; write {} in one, such as {}", grammar.kind, grammar.examples));
   }
   return bad(fmt::format("has the unknown unit {}; write {} such as {}", in_quotes(amount->unit), grammar.kind,
                          grammar.examples));

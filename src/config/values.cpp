@@ -15,11 +15,14 @@ std::string shown(const Key& key, std::int64_t amount) {
   return fmt::format("{}", amount);
 }
 
+std::string range_sentence(const Key& key, const Node& value) {
+  return fmt::format("must be between {} and {}, not {}", shown(key, key.range.min), shown(key, key.range.max),
+                     value.text.substr(0, 64));
+}
+
 bool in_range(Reader& reader, const Key& key, const Node& value, std::int64_t amount) {
   if (amount >= key.range.min && amount <= key.range.max) return true;
-  reader.bad(key, value,
-             fmt::format("must be between {} and {}, not {}", shown(key, key.range.min), shown(key, key.range.max),
-                         value.text));
+  reader.bad(key, value, range_sentence(key, value));
   return false;
 }
 
@@ -31,7 +34,11 @@ std::vector<std::string_view> names(std::span<const Choice> choices) {
 
 // A value that is neither an amount nor one of the words: `sentence` says what is wrong with it as an amount.
 bool not_an_amount(Reader& reader, const Key& key, const Node& value, std::string sentence) {
-  bool begins_as_amount = value.text[0] >= '0' && value.text[0] <= '9';
+  bool begins_as_amount = value.text[0] >= '0' && value.text[0] <= '9' && key.type != Type::number;
+  if (sentence.starts_with("is too large")) {
+    begins_as_amount = true;
+    sentence = range_sentence(key, value);
+  }
   if (!key.choices.empty() && !begins_as_amount) {
     sentence = fmt::format("must be {}, not {}{}", expected(key), in_quotes(value.text),
                            did_you_mean(value.text, names(key.choices)));
@@ -59,6 +66,8 @@ std::string_view expected_amount(const Key& key) {
 
 std::string expected(const Key& key) {
   if (key.type == Type::choice) return names_of(key.choices);
+  if (key.inner == &kAppTable) return "a mapping of names to apps, such as {web: {command: node server.js}}";
+  if (key.type == Type::mapping) return fmt::format("a mapping such as {}", key.inner->example);
   std::string text(expected_amount(key));
   return key.choices.empty() ? text : fmt::format("{} or {}", text, names_of(key.choices));
 }

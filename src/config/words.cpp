@@ -31,6 +31,22 @@ class Splitter {
   void fail(std::size_t offset, std::size_t length, std::string message) {
     out_.problem = Words::Problem{offset, length, std::move(message)};
   }
+  void refuse_variable(std::size_t length) {
+    std::string_view name = text_.substr(at_ + 1, length - 1);
+    std::string instead = name == "PORT" ? std::string("{socket} for where the worker listens")
+                                         : fmt::format("${{{}}} for a variable that rota was started with", name);
+    fail(at_, length,
+         fmt::format("\"${}\" needs a shell, and none is used here; write {}, or command: [\"sh\", \"-c\", "
+                     "\"...\"]",
+                     name, instead));
+  }
+  void refuse_expansion(std::size_t length) {
+    if (is_name_start(text_[at_ + 1])) {
+      refuse_variable(length);
+    } else {
+      refuse(length);
+    }
+  }
   void refuse(std::size_t length) {
     fail(at_, length,
          fmt::format(
@@ -71,7 +87,7 @@ class Splitter {
       case '`': return refuse(1);
       case '$':
         if (take_reference()) return;
-        if (std::size_t length = expansion(); length != 0) return refuse(length);
+        if (std::size_t length = expansion(); length != 0) return refuse_expansion(length);
         break;
       default: break;
     }
@@ -126,7 +142,7 @@ class Splitter {
       if (c == '`') return refuse(1);
       if (c == '$') {
         if (take_reference()) continue;
-        if (std::size_t length = expansion(); length != 0) return refuse(length);
+        if (std::size_t length = expansion(); length != 0) return refuse_expansion(length);
       }
       bool escaped =
           c == '\\' && (peek(1) == '"' || peek(1) == '\\' || peek(1) == '$' || peek(1) == '`' || peek(1) == '\n');

@@ -1,9 +1,11 @@
-// Any bytes as a command, a time, a size and an address.
+// Any bytes as a command, a time, a size, an address, a route and a network.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "rota/config/address.h"
+#include "rota/config/network.h"
+#include "rota/config/route.h"
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 #include "rota/config/words.h"
@@ -23,6 +25,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       auto again = parse_address(address->text(), use);
       if (!again || !(*again == *address)) std::abort();
     }
+  }
+  if (auto network = parse_network(text)) {
+    auto again = parse_network(format_network(*network));
+    if (!again || !(*again == *network)) std::abort();
+  }
+  if (auto route = parse_route(text)) {
+    if (route->route.path.empty() || route->route.path[0] != '/') std::abort();
+    // A route means the same when its host and path are written as they were understood.
+    auto again = parse_route(route->route.host + route->route.path);
+    if (!again || again->route.host != route->route.host || again->route.path != route->route.path) std::abort();
   }
   if (size >= 2) edit_distance(text.substr(0, size / 2), text.substr(size / 2));
   return 0;

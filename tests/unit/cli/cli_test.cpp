@@ -14,82 +14,13 @@
 #include <sstream>
 #include <string>
 
+#include "running.h"
+
 using namespace rota;
 using namespace rota::cli;
-using Words = std::vector<std::string>;
+using namespace rota::cli::testing;
 
 namespace {
-
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/rota-cli-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::string file(const std::string& name, const std::string& text) const {
-    std::ofstream(path + "/" + name) << text;
-    return path + "/" + name;
-  }
-  std::string read(const std::string& name) const {
-    std::stringstream text;
-    text << std::ifstream(path + "/" + name).rdbuf();
-    return text.str();
-  }
-  std::string path;
-};
-
-struct Outcome {
-  int code = -1;  // -1: a RunRequest
-  std::string out;
-  std::string err;
-};
-
-// stdout or stderr goes to a file for as long as this lives.
-class Redirect {
- public:
-  Redirect(std::FILE* stream, const std::string& path) : stream_(stream), before_(::dup(::fileno(stream))) {
-    std::fflush(stream_);
-    int to = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ::dup2(to, ::fileno(stream_));
-    ::close(to);
-  }
-  ~Redirect() {
-    std::fflush(stream_);
-    ::dup2(before_, ::fileno(stream_));
-    ::close(before_);
-  }
-  Redirect(const Redirect&) = delete;
-  Redirect& operator=(const Redirect&) = delete;
-
- private:
-  std::FILE* stream_;
-  int before_;
-};
-
-Outcome rota_with(Words words, RunRequest* request = nullptr) {
-  Directory directory;
-  words.insert(words.begin(), "rota");
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  Outcome outcome;
-  {
-    Redirect out(stdout, directory.path + "/out");
-    Redirect err(stderr, directory.path + "/err");
-    auto parsed = parse(static_cast<int>(arguments.size()), arguments.data());
-    if (const Exit* exit = std::get_if<Exit>(&parsed)) {
-      outcome.code = exit->code;
-    } else if (request != nullptr) {
-      *request = std::get<RunRequest>(std::move(parsed));
-    }
-  }
-  outcome.out = directory.read("out");
-  outcome.err = directory.read("err");
-  return outcome;
-}
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -165,6 +96,11 @@ TEST_CASE("usage errors say what is wrong and end with 2") {
       {{"check", "a", "b"}, "rota: check reads one file\nSee rota check --help.\n"},
       {{"check", "--explain", "a"}, "rota: unknown option \"--explain\"\nSee rota check --help.\n"},
       {{"check", ""}, "rota: the file's name is empty\nSee rota check --help.\n"},
+      {{"check", "--schema", "a"}, "rota: --schema prints the schema and takes no file\nSee rota check --help.\n"},
+      {{"run", "--listen", "99999", "--", "a"},
+       "rota: --listen \"99999\" has the port 99999; ports are 0 to 65535\nSee rota run --help.\n"},
+      {{"run", "--listen=nowhere", "-c", "a"},
+       "rota: --listen \"nowhere\" has no port; write \"nowhere:8080\"\nSee rota run --help.\n"},
       {{"version", "x"}, "rota: version takes no arguments\nSee rota --help.\n"},
   };
   for (const auto& one : cases) {
@@ -204,7 +140,7 @@ TEST_CASE("help and version") {
       CHECK(has(help.out, option));
     }
   }
-  CHECK(has(rota_with({"check", "--help"}).out, "rota check FILE"));
+  CHECK(has(rota_with({"check", "--help"}).out, "rota check [OPTIONS] FILE"));
   for (const char* word : {"version", "--version", "-V"}) {
     Outcome version = rota_with({word});
     CHECK(version.code == 0);
@@ -257,6 +193,13 @@ TEST_CASE("check: a good file is one line and its notes on stdout") {
   }
   file = directory.file("servers.yaml", "apps: {web: {servers: [\"a:80\"]}}\n");
   CHECK(rota_with({"check", file}).out == file + ": ok (1 app, 1 server, listening on 127.0.0.1:8080)\n");
+}
+
+TEST_CASE("check: the schema goes to stdout") {
+  Outcome outcome = rota_with({"check", "--schema"});
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(has(outcome.out, "\"urn:rota:config\""));
 }
 
 TEST_CASE("check: every problem on stderr and 78") {

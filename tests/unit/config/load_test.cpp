@@ -285,7 +285,8 @@ TEST_CASE("hostile depth is refused at the same place however it is written") {
   for (int i = 0; i < 31; ++i) inner = "[" + inner + "]";
   Loaded loaded = load_yaml("apps: " + inner);  // with the file's own mapping 32
   REQUIRE_FALSE(loaded.problems.empty());
-  CHECK(loaded.problems[0].message == "\"apps\" must be a mapping, not a list");
+  CHECK(loaded.problems[0].message ==
+        "\"apps\" must be a mapping of names to apps, such as {web: {command: node server.js}}, not a list");
 }
 
 TEST_CASE("aliases of a long text are refused by the text they stand for") {
