@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "rota/sys/append.h"
+#include "rota/sys/directory.h"
 
 namespace rota::supervisor {
 
@@ -62,6 +63,13 @@ Result<UniqueFd> open_for_append(std::string& path) {
     fd = UniqueFd(::open(path.c_str(), kFlags, kLogMode));
   }
   if (!fd) return os_error("opening " + path);
+  if (std::string theirs = ::geteuid() == 0 ? sys::in_other_hands(path) : std::string(); !theirs.empty()) {
+    return Error{
+        Errc::denied, EPERM,
+        fmt::format("{}: another user may rename what is in {}, and root will not write there; use a directory "
+                    "that belongs to root, such as /var/log/rota",
+                    path, theirs)};
+  }
   return fd;
 }
 

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 namespace rota::sys {
@@ -45,6 +47,21 @@ Result<UniqueFd> make_directory(int parent, const std::string& name, const Direc
     return Error{Errc::denied, 0, "owner or mode of directory '" + name + "' cannot be set as needed"};
   }
   return opened;
+}
+
+std::string in_other_hands(const std::string& path) {
+  std::string parent = path.substr(0, path.rfind('/') + 1);
+  std::unique_ptr<char, void (*)(void*)> real(::realpath(parent.empty() ? "." : parent.c_str(), nullptr), ::free);
+  if (!real) return {};  // opening it will say why
+  std::string directory = real.get();
+  while (true) {
+    struct stat about {};
+    if (::lstat(directory.c_str(), &about) != 0) return directory;
+    bool everybodys = (about.st_mode & S_IWOTH) != 0 && (about.st_mode & S_ISVTX) == 0;
+    if ((about.st_uid != 0 && about.st_uid != ::geteuid()) || everybodys) return directory;
+    if (directory == "/") return {};
+    directory.resize(std::max<std::size_t>(directory.rfind('/'), 1));
+  }
 }
 
 std::size_t remove_sockets(int directory) {

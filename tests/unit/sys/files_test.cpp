@@ -114,3 +114,20 @@ TEST_CASE("users and groups are found by name and by number") {
   CHECK(*find_group("1234567") == 1234567);
   CHECK(find_group("no-such-group").error().code == Errc::not_found);
 }
+
+TEST_CASE("a way that another user could turn elsewhere is told from one that is root's all along") {
+  if (::geteuid() != 0) SKIP("only root has other users' directories to fear");
+  test::TemporaryDirectory base;
+  std::string inner = base.path() + "/inner";
+  REQUIRE(::mkdir(inner.c_str(), 0755) == 0);
+  CHECK(in_other_hands(inner + "/x.log").empty());
+  CHECK(in_other_hands("/tmp/x.log").empty());  // sticky
+  SECTION("a parent of another user") {
+    REQUIRE(::chown(base.path().c_str(), 65534, 65534) == 0);
+    CHECK(in_other_hands(inner + "/x.log") == base.path());
+  }
+  SECTION("the last directory everybody's") {
+    REQUIRE(::chmod(inner.c_str(), 0777) == 0);
+    CHECK(in_other_hands(inner + "/x.log") == inner);
+  }
+}
