@@ -54,7 +54,9 @@ ConnectionOptions read_connection_options(const std::vector<Field>& fields, std:
       options.close = true;
     } else if (equals_lower(option, "upgrade")) {
       options.upgrade = true;
-    } else if (names.may_have(option)) {
+    } else {
+      options.names_others |= !equals_lower(option, "te");
+      if (!names.may_have(option)) return;
       const KnownName known = known_name(option);
       if (known.field == KnownField::content_length) options.names_content_length = true;
       if (is_rule_bound(known.field) || is_nominated(nominated, option) || !has_field(fields, option)) return;

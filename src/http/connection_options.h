@@ -13,6 +13,7 @@ struct ConnectionOptions {
   bool keep_alive = false;
   bool upgrade = false;
   bool names_content_length = false;  // an attempt to unframe the message
+  bool names_others = false;          // anything but the options above and TE
 };
 
 // Reads all Connection lines among `fields`. Into `nominated` go the names that there is a field for and that rota has

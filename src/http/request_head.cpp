@@ -213,6 +213,7 @@ Rejection judge_fields(RequestHead& head, Findings& found) {
 
   const ConnectionOptions options = read_connection_options(head.fields, head.nominated);
   if (options.names_content_length) return {400, "Connection names Content-Length"};
+  head.nominates_trailers = options.names_others;
   if (head.version_minor == 0) {
     head.keep_alive = options.keep_alive && !options.close;
     head.te_trailers = false;
@@ -222,8 +223,10 @@ Rejection judge_fields(RequestHead& head, Findings& found) {
   head.upgrade = found.upgrade && options.upgrade;
   head.expect_continue = found.expects == 1 && found.expects_only_continue;
   if (found.expects > 0 && !head.expect_continue) return {417, "an expectation other than 100-continue"};
-  if (head.upgrade && head.method == Method::get) return judge_websocket(found.websocket);
-  return {};
+  if (!head.upgrade || head.method != Method::get || !found.websocket.offered) return {};
+  head.websocket = true;
+  head.websocket_key = found.websocket.key;
+  return judge_websocket(found.websocket);
 }
 
 // White space behind a framing value is legal, but llhttp 9.2 takes a HTAB there for a part of the value.
@@ -259,7 +262,8 @@ void RequestHead::clear() {
   fields.clear();
   framing = {};
   keep_alive = true;
-  expect_continue = te_trailers = upgrade = false;
+  expect_continue = te_trailers = upgrade = websocket = nominates_trailers = false;
+  websocket_key = {};
   max_forwards = -1;
   request_id = {};
   own_vias = 0;

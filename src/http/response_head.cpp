@@ -121,6 +121,8 @@ const char* judge_fields(Method to, ResponseHead& head, FramingFields& framing) 
   }
   const ConnectionOptions options = read_connection_options(head.fields, head.nominated);
   head.keep_alive = !options.close && (head.version_minor > 0 || options.keep_alive);
+  head.close_announced = !head.keep_alive;
+  head.nominates_trailers = options.names_others;
   return judge_body(framing, to, head);
 }
 
@@ -161,6 +163,7 @@ void ResponseHead::clear() {
   fields.clear();
   framing = {};
   keep_alive = true;
+  close_announced = nominates_trailers = false;
   has_content_length = false;
   content_length = 0;
   keep_alive_timeout_s = keep_alive_max = 0;

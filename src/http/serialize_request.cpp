@@ -21,11 +21,16 @@ bool is_dropped(KnownName known, bool trusted) {
   }
 }
 
+bool passes_trailers(const RequestHead& head) {
+  return head.framing.kind == BodyKind::chunked && !head.nominates_trailers;
+}
+
 void write_fields(HeadWriter& writer, const RequestHead& head, bool trusted, bool& had_content_length) {
   for (const Field& field : head.fields) {
     const KnownName known = known_name(field.name);
     if (known.field == KnownField::content_length) had_content_length = true;
-    if (is_dropped(known, trusted)) continue;
+    const bool names_trailers = known.field == KnownField::trailer && !known.alias && passes_trailers(head);
+    if (is_dropped(known, trusted) && !names_trailers) continue;
     if (!head.nominated.empty() && is_nominated(head.nominated, field.name)) continue;
     if (known.field == KnownField::max_forwards && head.max_forwards > 0) {
       writer.literal("Max-Forwards: ");
@@ -143,6 +148,12 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
   bool had_content_length = false;
   write_fields(writer, head, forwarding.trusted, had_content_length);
   write_forwarding(writer, head, forwarding);
+  // The two things that a hop may ask of the next (RFC 9110 7.8, 10.1.4).
+  if (head.websocket) {
+    writer.literal("Connection: upgrade\r\nUpgrade: websocket\r\n");
+  } else if (head.te_trailers) {
+    writer.literal("Connection: TE\r\nTE: trailers\r\n");
+  }
   if (head.expect_continue) writer.literal("Expect: 100-continue\r\n");
   ROTA_CHECK(head.framing.kind != BodyKind::until_close);
   if (head.framing.kind == BodyKind::chunked) {

@@ -31,8 +31,9 @@ void write_connection(HeadWriter& writer, bool keep_alive, int client_minor) {
   }
 }
 
-bool is_dropped(KnownName known) {
+bool is_dropped(KnownName known, const ResponseOptions& options) {
   if (known.alias) return false;  // a client reads no field by its alias
+  if (known.field == KnownField::trailer) return !options.trailers;
   return known.field == KnownField::content_length || known.field == KnownField::transfer_encoding ||
          is_hop_by_hop(known.field);
 }
@@ -57,11 +58,12 @@ void append_response_head(std::string& out, const ResponseHead& head, const Resp
   bool has_date = false;
   for (const Field& field : head.fields) {
     const KnownName known = known_name(field.name);
-    if (is_dropped(known)) continue;
+    if (is_dropped(known, options)) continue;
     if (!head.nominated.empty() && is_nominated(head.nominated, field.name)) continue;
     has_date = has_date || known.field == KnownField::date;
     writer.field(field.name, field.value);
   }
+  if (options.to_websocket) writer.literal("Connection: upgrade\r\nUpgrade: websocket\r\n");
   if (!options.interim) {
     if (!has_date && !options.date.empty()) writer.field("Date", options.date);
     if (!options.via.empty()) {
@@ -73,6 +75,13 @@ void append_response_head(std::string& out, const ResponseHead& head, const Resp
     write_framing(writer, options);
     write_connection(writer, options.keep_alive, options.client_minor);
   }
+  writer.literal("\r\n");
+}
+
+void append_last_chunk(std::string& out, const std::vector<Field>& trailers) {
+  HeadWriter writer(out);
+  writer.literal("0\r\n");
+  for (const Field& field : trailers) writer.field(field.name, field.value);
   writer.literal("\r\n");
 }
 

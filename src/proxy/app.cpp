@@ -49,10 +49,11 @@ void App::rebuild_round() {
   next_ = after == round_.end() ? 0 : static_cast<std::size_t>(after - round_.begin());
 }
 
-App::Picked App::pick(uv::StreamListener& user, std::uint64_t avoid_upstream) {
+App::Picked App::pick(uv::StreamListener& user, std::uint64_t avoid_upstream, bool never) {
   Picked picked;
   TimePoint now = context_.loop.now();
   for (bool avoided : {false, true}) {
+    if (avoided && never) break;
     for (std::size_t i = 0; i < round_.size(); i++) {
       Upstream& upstream = *round_[next_];
       next_ = next_ + 1 == round_.size() ? 0 : next_ + 1;
@@ -70,6 +71,19 @@ App::Picked App::pick(uv::StreamListener& user, std::uint64_t avoid_upstream) {
     }
   }
   return picked;
+}
+
+bool App::has_other(std::uint64_t than) const {
+  TimePoint now = context_.loop.now();
+  return std::any_of(round_.begin(), round_.end(),
+                     [&](const Upstream* one) { return one->id() != than && !one->ejected(now); });
+}
+
+bool App::is_listening(std::uint64_t upstream) const {
+  TimePoint now = context_.loop.now();
+  return std::any_of(round_.begin(), round_.end(), [&](const Upstream* one) {
+    return one->id() == upstream && !one->ejected(now) && one->is_listening();
+  });
 }
 
 bool App::hold(Held& waiting) {

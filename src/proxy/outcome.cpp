@@ -23,6 +23,7 @@ constexpr std::array<OutcomeInfo, static_cast<std::size_t>(Outcome::count_)> kOu
     {"upstream_timeout", 504, "The worker did not answer in time", false},
     {"upstream_truncated", 0, "", false},
     {"upstream_stalled", 0, "", false},
+    {"tunnel_timeout", 0, "", false},
     {"shutting_down", 503, "The server is shutting down", true},
 }};
 

@@ -20,6 +20,12 @@ Delivery delivery_of(const AttemptFacts& facts) {
   return unread && (!facts.has_body || facts.listener_gone || facts.reused) ? Delivery::never : Delivery::possibly;
 }
 
+bool must_go_elsewhere(Delivery delivery, const AttemptFacts& facts) {
+  if (delivery == Delivery::never) return false;
+  bool unread = facts.left_unread || (!facts.eof && facts.error == ECONNRESET);
+  return !facts.reused || (facts.unix_socket && !unread);
+}
+
 bool may_retry(const RetryFacts& facts) {
   if (!facts.replayable) return false;
   if (facts.delivery == Delivery::never) return true;

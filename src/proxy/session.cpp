@@ -1,41 +1,13 @@
+// Reading, order and ends. What is written to the client is next door, in session_response.cpp.
 #include "rota/proxy/session.h"
 
 #include <algorithm>
 
+#include "noted_fields.h"
 #include "rota/base/check.h"
 #include "rota/proxy/error_page.h"
 
 namespace rota::proxy {
-
-namespace {
-
-// Fields the log and the error pages want; "" when absent.
-struct NotedFields {
-  std::string_view user_agent;
-  std::string_view referer;
-  std::string_view accept;
-};
-
-NotedFields noted_fields(const http::RequestHead& head) {
-  NotedFields noted;
-  for (const http::Field& field : head.fields) {
-    switch (field.name.size()) {
-      case 6:
-        if (http::equals_lower(field.name, "accept")) noted.accept = field.value;
-        break;
-      case 7:
-        if (http::equals_lower(field.name, "referer")) noted.referer = field.value;
-        break;
-      case 10:
-        if (http::equals_lower(field.name, "user-agent")) noted.user_agent = field.value;
-        break;
-      default: break;
-    }
-  }
-  return noted;
-}
-
-}  // namespace
 
 Session::Session(LoopContext& context, SessionOwner& owner, ClientInfo client)
     : context_(context), owner_(owner), client_(std::move(client)), parser_(context.head_limits()) {}
@@ -75,6 +47,7 @@ void Session::on_read(uv::Stream&, std::string_view bytes) {
       lingered_bytes_ += bytes.size();
       if (lingered_bytes_ > kLingerBytesMax) end();
       return;
+    case State::tunnelling:
     case State::ended: return;
   }
 }
@@ -166,6 +139,9 @@ std::size_t Session::start_exchange(std::string_view body) {
   body_kind_ = head.framing.kind;
   body_left_ = head.framing.length;
   framing_ = http::ClientFraming::none;
+  head_sent_ = false;
+  passes_trailers_ = !head.nominates_trailers;
+  wants_trailers_ = head.te_trailers;
   NotedFields noted = noted_fields(head);
   wants_json_ = wants_json(noted.accept);
   std::uint64_t body_max = context_.state->body_max.count;
@@ -238,7 +214,11 @@ std::size_t Session::feed_body(std::string_view bytes) {
   if (exchange_ == nullptr) return bytes.size();
   if (body_complete()) {
     disarm();
-    exchange_->upload_complete();
+    if (decoder_ != nullptr && passes_trailers_) {
+      exchange_->upload_complete(decoder_->trailers());
+    } else {
+      exchange_->upload_complete();
+    }
   } else {
     exchange_->flush_upload();
   }
@@ -264,6 +244,7 @@ void Session::on_end(uv::Stream&) {
     case State::lingering:
       if (stream_->queued() == 0) end();
       return;
+    case State::tunnelling:
     case State::ended: return;
   }
 }
@@ -292,169 +273,14 @@ void Session::arm_body() {
   context_.arm(*this, context_.state->body);
 }
 
-// --- writing
-// -------------------------------------------------------------------------------------------------------------
-
-void Session::response_head(const http::ResponseHead& head) {
-  Gather& gather = context_.to_client;
-  http::ResponseOptions options;
-  options.client_minor = client_minor_;
-  options.date = context_.date();
-  options.via = http::kViaName;
-  if (head.status < 200) {
-    if (client_minor_ == 0) return;  // RFC 9110 15.2
-    options.interim = true;
-  } else {
-    bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
-    if (bodiless) {
-      framing_ =
-          head.has_content_length && head.status != 204 ? http::ClientFraming::length : http::ClientFraming::none;
-      options.length = head.content_length;
-    } else if (head.framing.kind == http::BodyKind::none || head.framing.kind == http::BodyKind::length) {
-      framing_ = http::ClientFraming::length;
-      options.length = head.framing.length;
-    } else {
-      framing_ = client_minor_ > 0 ? http::ClientFraming::chunked : http::ClientFraming::until_close;
-    }
-    // An answer before the request's end closes the connection: what is still coming cannot become the next request.
-    keep_alive_ =
-        keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
-    options.framing = framing_;
-    options.keep_alive = keep_alive_;
-    // What is left of the request is no longer waited for: a client may rightly stop sending it now.
-    state_ = State::responding;
-    disarm();
-  }
-  gather.begin_text();
-  http::append_response_head(gather.text(), head, options);
-  gather.end_text();
-}
-
-void Session::response_body(std::string_view data) {
-  Gather& gather = context_.to_client;
-  if (gather.nearly_full()) static_cast<void>(flush());
-  if (framing_ == http::ClientFraming::chunked) {
-    gather.add_chunk(data);
-  } else {
-    gather.add(data);
-  }
-}
-
-void Session::response_end() {
-  if (framing_ != http::ClientFraming::chunked) return;
-  if (context_.to_client.nearly_full()) static_cast<void>(flush());
-  context_.to_client.add(http::kLastChunk);
-}
-
-bool Session::flush() {
-  Gather& gather = context_.to_client;
-  if (state_ == State::ended) {
-    gather.clear();
-    return false;
-  }
-  if (gather.empty()) return true;
-  int error = stream_->write(gather.parts());
-  gather.clear();
-  if (error != 0) {
-    state_ = State::ended;
-    return false;
-  }
-  watch_writing();
-  return true;
-}
-
-bool Session::congested() const { return stream_ != nullptr && stream_->queued() > 0; }
-
-std::size_t Session::room() const { return stream_ != nullptr ? stream_->room() : uv::Stream::kReadMax; }
-
-void Session::watch_writing() {
-  if (stream_->queued() == 0) return write_deadline_.disarm();
-  if (write_deadline_.armed()) return;
-  progress_at_arm_ = stream_->progress();
-  context_.arm(write_deadline_, context_.state->write);
-}
-
-// A slow reader is not a dead one: only who has taken next to nothing since then is cut off.
-void Session::write_deadline() {
-  if (stream_->progress() - progress_at_arm_ >= kWriteProgressMin) return watch_writing();
-  state_ = State::ended;
-  if (exchange_ != nullptr) return exchange_->abort(Outcome::client_write_timeout);
-  end();
-}
-
-std::size_t Session::own_response(int status, Outcome outcome, std::string_view text) {
-  // Whatever of the request has not come yet is not waited for.
-  keep_alive_ = keep_alive_ && body_complete() && !context_.draining();
-  // 200: an OPTIONS request whose last hop we are (RFC 9110 9.3.7); it has no page.
-  ErrorPage page;
-  if (status != 200) page = make_error_page(status, text, info_of(outcome).word, wants_json_);
-  http::OwnResponse response;
-  response.status = status;
-  response.content_type = page.content_type;
-  response.body = page.body;
-  std::string allow;
-  if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
-  if (status == 405 || status == 200) {  // RFC 9110 15.5.6
-    allow.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
-    response.extra_fields = allow;
-  }
-  response.date = context_.date();
-  response.keep_alive = keep_alive_;
-  response.head_only = method_ == http::Method::head;
-  response.client_minor = client_minor_;
-  Gather& gather = context_.to_client;
-  gather.begin_text();
-  http::append_own_response(gather.text(), response);
-  gather.end_text();
-  static_cast<void>(flush());
-  return response.head_only ? 0 : page.body.size();
-}
-
-void Session::refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head) {
-  if (!body_complete()) keep_alive_ = false;
-  std::size_t bytes_sent = own_response(status, outcome, text);
-  if (context_.logs_access()) log_refusal(status, outcome, text, bytes_sent, head);
-  after_response();
-}
-
-void Session::log_refusal(int status, Outcome outcome, std::string_view why, std::size_t bytes_sent,
-                          const http::RequestHead* head) {
-  AccessRecord record;
-  record.time_ms = LoopContext::wall_ms();
-  record.client = context_.origin.shown_of(head, client_, *context_.state);
-  record.status = status;
-  record.outcome = info_of(outcome).word;
-  record.reason = why;
-  record.bytes_sent = bytes_sent;
-  if (head != nullptr) {
-    record.method = head->method_text;
-    record.host = head->host;
-    record.target = head->target;
-    NotedFields noted = noted_fields(*head);
-    record.user_agent = noted.user_agent;
-    record.referer = noted.referer;
-  }
-  context_.log_access(record);
-}
-
-void Session::on_writable(uv::Stream&) {
-  watch_writing();
-  bool sent = stream_->queued() == 0;
-  switch (state_) {
-    case State::in_exchange:
-    case State::responding: return exchange_->client_writable();
-    case State::idle:
-      if (!input_.empty()) context_.loop.defer(*this);
-      if (sent) arm_idle();
-      return;
-    case State::lingering:
-      if (!sent) return;
-      if (peer_closed_) return end();
-      return context_.arm(*this, kLinger);
-    case State::reading_proxy_header:
-    case State::reading_head:
-    case State::ended: return;
-  }
+// What the client has sent behind the handshake goes through the tunnel; more of it has been left in the kernel.
+uv::Stream& Session::become_tunnel(std::string& held, bool& ended) {
+  state_ = State::tunnelling;
+  disarm();
+  write_deadline_.disarm();
+  held.swap(input_);
+  ended = peer_closed_;
+  return *stream_;
 }
 
 // --- between and after exchanges
@@ -464,7 +290,7 @@ void Session::exchange_finished(bool whole) {
   context_.give_back(std::move(exchange_));
   decoder_.reset();
   upload_paused_ = false;
-  if (state_ == State::ended) return end();
+  if (state_ == State::ended || state_ == State::tunnelling) return end();
   if (whole) return after_response();
   // The response broke off. A length or the missing last chunk says so; a body that only the end delimits needs a
   // reset.
@@ -537,6 +363,7 @@ void Session::on_deadline() {
     case State::in_exchange:
       return exchange_->abort(Outcome::request_timeout, 408, info_of(Outcome::request_timeout).text);
     case State::responding:
+    case State::tunnelling:
     case State::ended: return;
   }
 }

@@ -9,7 +9,7 @@ namespace rota::proxy {
 
 // Only an idle connection listens to itself; while it is lent the exchange does. An idle one that stirs is of no more
 // use: a byte without a request is no response (RFC 9112 9.2).
-void UpstreamConnection::on_read(uv::Stream&, std::string_view) { upstream_.discard(*this); }
+void UpstreamConnection::on_read(uv::Stream&, std::string_view) { upstream_.distrust(); }
 void UpstreamConnection::on_end(uv::Stream&) { upstream_.discard(*this); }
 void UpstreamConnection::on_error(uv::Stream&, int) { upstream_.discard(*this); }
 void UpstreamConnection::on_writable(uv::Stream&) {}
@@ -59,6 +59,14 @@ void Upstream::eject(int error) {
   context_.events.connect_failed(id_, error);
 }
 
+void Upstream::distrust() {
+  TimePoint now = context_.loop.now();
+  if (!distrusted(now))
+    log::warning("upstream {} sent bytes that nobody had asked for: its connections are closed", address_);
+  distrusted_until_ = now + kDistrust;
+  close_pool();
+}
+
 bool Upstream::is_listening() const {
   int error = sys::connect_to(socket_address_).error;
   return error != ECONNREFUSED && error != ENOENT;
@@ -99,8 +107,8 @@ void Upstream::release(std::unique_ptr<UpstreamConnection> connection, bool keep
   // A worker that announces its own limit gets a second's margin: it counts from a moment we do not see.
   if (keep_alive_timeout_s > 0) idle_limit = std::chrono::seconds(std::min(keep_alive_timeout_s, 3600U) - 1);
   bool worn_out = keep_alive_max > 0 && connection->exchanges >= keep_alive_max;
-  if (keep && phase_ == ipc::UpstreamPhase::ready && !worn_out && idle_limit > Duration::zero() &&
-      idle_.size() < kIdleMax) {
+  if (keep && phase_ == ipc::UpstreamPhase::ready && !distrusted(context_.loop.now()) && !worn_out &&
+      idle_limit > Duration::zero() && idle_.size() < kIdleMax) {
     connection->stream_->set_listener(*connection);
     connection->stream_->start_reading();
     context_.arm(*connection, idle_limit);

@@ -198,6 +198,11 @@ std::int64_t Stream::progress() const {
   return static_cast<std::int64_t>(given_ - uv_stream_get_write_queue_size(raw_.get())) - in_kernel;
 }
 
+bool Stream::untaken() const {
+  int in_kernel = 0;
+  return ::ioctl(fd_, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0;
+}
+
 void Stream::shut_down_writing() {
   shut_down_wanted_ = true;
   // uv_shutdown would wait a turn even with an empty queue.

@@ -29,6 +29,11 @@ struct RequestHead {
   bool expect_continue = false;  // Expect: 100-continue in a 1.1 request
   bool te_trailers = false;      // TE contains trailers
   bool upgrade = false;          // Upgrade and Connection: upgrade, in 1.1
+  // A GET that offers WebSocket with a valid handshake: the one upgrade that goes to the worker (RFC 6455 4.2.1).
+  bool websocket = false;
+  std::string_view websocket_key;
+  // Connection names more than options we know: a trailer of that name must not be passed on either.
+  bool nominates_trailers = false;
   // Max-Forwards of an OPTIONS request, capped at kMaxForwardsMax; -1: none. At 0 the proxy answers itself (RFC
   // 9110 7.6.2).
   int max_forwards = -1;

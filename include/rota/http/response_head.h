@@ -16,11 +16,13 @@ struct ResponseHead {
   std::vector<Field> fields;
   Framing framing;                  // of the body that follows on the wire (none for HEAD, 1xx, 204, 304)
   bool keep_alive = true;           // the worker's connection may be used again after this response
+  bool close_announced = false;     // by Connection: close, or by HTTP/1.0: the worker means to end the connection
   bool has_content_length = false;  // it carried a valid Content-Length (a HEAD or 304 response passes it on)
   std::uint64_t content_length = 0;
   std::uint32_t keep_alive_timeout_s = 0;   // Keep-Alive: timeout=N; 0: not said
   std::uint32_t keep_alive_max = 0;         // Keep-Alive: max=N; 0: not said
   std::vector<std::string_view> nominated;  // as in RequestHead
+  bool nominates_trailers = false;          // likewise
 
   void clear();
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rota/http/message.h"
 #include "rota/http/request_head.h"
@@ -31,7 +32,8 @@ struct Forwarding {
 
 // Appends the head for the worker: origin-form target, HTTP/1.1, Host, the client's end-to-end fields in their order,
 // X-Forwarded-For/-Proto/-Host/-Port, X-Real-IP, Forwarded, X-Request-ID and Via (the client's own of these, under any
-// spelling with `-`, `_` or `.`, and Proxy are dropped), framing by `head.framing`, and nothing hop-by-hop.
+// spelling with `-`, `_` or `.`, and Proxy are dropped), framing by `head.framing`, and nothing
+// hop-by-hop but what a WebSocket handshake needs, and TE: trailers.
 void append_request_head(std::string& out, const RequestHead& head, const Forwarding& forwarding);
 
 // How the response's body goes to the client.
@@ -47,11 +49,16 @@ struct ResponseOptions {
   bool keep_alive = true;  // say Connection: close when false; keep-alive to a 1.0 client when true
   int client_minor = 1;
   bool interim = false;        // a 1xx: no framing, no Connection
+  bool to_websocket = false;   // a 101: Connection: upgrade, Upgrade: websocket
+  bool trailers = false;       // the body's trailers are passed on: so is Trailer
   std::string_view date = {};  // added when the worker sent none; empty: do not add
   std::string_view via = {};   // our pseudonym; empty: do not add
 };
 // Appends "HTTP/1.1 status reason" and the worker's end-to-end fields.
 void append_response_head(std::string& out, const ResponseHead& head, const ResponseOptions& options);
+
+// The end of a chunked body with these trailer fields.
+void append_last_chunk(std::string& out, const std::vector<Field>& trailers);
 
 // The reason phrase of RFC 9110 (and 6585, 7725 ...), or "Unknown".
 std::string_view reason_of(int status);

@@ -43,7 +43,12 @@ class App {
     std::unique_ptr<UpstreamConnection> connection;
     bool busy = false;
   };
-  Picked pick(uv::StreamListener& user, std::uint64_t avoid_upstream);
+  // never: not even then.
+  Picked pick(uv::StreamListener& user, std::uint64_t avoid_upstream, bool never);
+  // Somebody else than this upstream may take a request now.
+  bool has_other(std::uint64_t than) const;
+  // This upstream is in the round, and somebody listens at its address.
+  bool is_listening(std::uint64_t upstream) const;
 
   // False: the queue is full.
   bool hold(Held& waiting);

@@ -2,7 +2,7 @@
 // exactly once through finish(). Knows no client connection: the request's body comes in and the response goes out
 // through its client, so that a client may have many exchanges at a time.
 //
-//   idle → holding ⇄ awaiting_response → relaying → idle
+//   idle → holding ⇄ awaiting_response → relaying or tunnelling → idle
 //                           ↓ doubting: the attempt has failed, and a moment will tell whether its worker has died
 //
 // The request's own side (upload) runs beside it: reading → complete.
@@ -12,14 +12,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
 #include "rota/http/response_head.h"
+#include "rota/http/websocket.h"
 #include "rota/proxy/app.h"
 #include "rota/proxy/deadlines.h"
 #include "rota/proxy/outcome.h"
 #include "rota/proxy/retry.h"
+#include "rota/proxy/tunnel.h"
 #include "rota/uv/stream.h"
 
 namespace rota::proxy {
@@ -33,7 +36,9 @@ class ExchangeClient {
   // follows.
   virtual void response_head(const http::ResponseHead& head) = 0;
   virtual void response_body(std::string_view data) = 0;
-  virtual void response_end() = 0;
+  virtual void response_end(const std::vector<http::Field>& trailers) = 0;
+  // Takes a response back of which nothing has been sent yet. False: too late.
+  virtual bool take_back() = 0;
   // Writes what was given since the last flush in one go. False: the client is gone (the exchange ends as
   // client_closed).
   virtual bool flush() = 0;
@@ -45,6 +50,9 @@ class ExchangeClient {
   // The worker takes no more for now, or takes it again.
   virtual void pause_upload() = 0;
   virtual void resume_upload() = 0;
+  // After a 101: the client's stream, for the tunnel, until exchange_finished(). `held` gets what the client has sent
+  // behind its request; `ended`: it has sent its FIN.
+  virtual uv::Stream& become_tunnel(std::string& held, bool& ended) = 0;
   // The last call. whole: the response went out complete.
   virtual void exchange_finished(bool whole) = 0;
 
@@ -63,7 +71,11 @@ struct RequestNotes {
   std::string referer;
 };
 
-class Exchange final : public uv::StreamListener, public uv::Retirable, public DeadlineNode, public Held {
+class Exchange final : public uv::StreamListener,
+                       public uv::Retirable,
+                       public DeadlineNode,
+                       public Held,
+                       public TunnelOwner {
  public:
   explicit Exchange(LoopContext& context);
   Exchange(const Exchange&) = delete;
@@ -79,6 +91,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   static constexpr std::size_t kReadMin = 4096;
   static constexpr std::size_t kReadFirst = 32 * 1024;  // what a fresh connection takes, on any network
   static constexpr std::uint32_t kRetriesAtOnce = 4;
+  // How long an upstream that has sent bytes out of turn is listened to before it is given a request.
+  static constexpr Duration kListening{25};
 
   // Takes the request's head; nothing is sent before begin(). The client and the app outlive the exchange.
   void start(ExchangeClient& client, App& app, const http::RequestHead& head, const http::Forwarding& forwarding);
@@ -89,7 +103,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // flush_upload() or upload_complete(), within the same callback.
   void upload(std::string_view data);
   void flush_upload();
-  void upload_complete();
+  void upload_complete(const std::vector<http::Field>& trailers = {});
   void begin();
 
   void client_writable();
@@ -98,7 +112,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void abort(Outcome outcome, int status = 0, std::string_view text = {});
 
  private:
-  enum class State : std::uint8_t { idle, holding, awaiting_response, doubting, relaying };
+  // doubting: see above. listening: connected to an upstream that is not trusted to wait for a request.
+  enum class State : std::uint8_t { idle, holding, doubting, listening, awaiting_response, relaying, tunnelling };
   enum class Upload : std::uint8_t { reading, complete };
 
   void on_read(uv::Stream& stream, std::string_view bytes) override;
@@ -109,6 +124,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void on_deadline() override;
   bool try_upstream() override;
   void give_up() override { fail(Outcome::shutting_down); }
+  void tunnel_ended(Outcome outcome) override;
 
   bool attempt();  // false: no upstream for now
   void hold();
@@ -117,11 +133,16 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   void await_response();
   void attempt_failed(bool eof, int error);
   bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
+  void try_again(Delivery delivery, bool elsewhere);
+  void resolve_doubt();
+  void note_attempt(std::int64_t before);
   void take_heads(std::string_view bytes);
   bool take_head();  // false: the exchange is over
+  void switch_protocols(std::string_view rest);
   bool take_body(std::string_view& bytes);
   void relay(std::string_view bytes);
   void pace_worker(std::size_t came);
+  void body_broken();
   void complete(bool surplus);
   void drop_connection(bool keep);
   void fail(Outcome outcome);  // own response when none has begun, else a cut
@@ -138,6 +159,8 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   // the request
   http::Method method_ = http::Method::other;
   bool chunked_upload_ = false;
+  bool websocket_ = false;
+  http::WebSocketAccept websocket_accept_{};
   std::string replay_;          // regenerated head and encoded body so far, while another attempt is possible
   std::size_t head_bytes_ = 0;  // of it
   bool replayable_ = true;
@@ -153,6 +176,7 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   std::uint32_t retries_ = 0;  // attempts after the first
   std::uint32_t retries_possibly_read_ = 0;
   std::uint64_t avoid_upstream_ = 0;
+  bool never_again_ = false;  // it must not get this request again
   TimePoint give_up_holding_{};
 
   // the response
@@ -162,10 +186,15 @@ class Exchange final : public uv::StreamListener, public uv::Retirable, public D
   http::BodyKind body_kind_ = http::BodyKind::none;
   std::uint64_t body_left_ = 0;
   bool worker_keeps_alive_ = false;
+  bool close_announced_ = false;
+  bool drops_trailers_ = false;
+  bool decoded_ = false;  // the body is chunked
   std::uint32_t keep_alive_timeout_s_ = 0;
   std::uint32_t keep_alive_max_ = 0;
   int interim_ = 0;
   int status_ = 0;
+  const char* reason_ = "";  // what was wrong with the worker's answer; a literal
+  std::unique_ptr<Tunnel> tunnel_;
 
   // statistics
   RequestNotes notes_;

@@ -23,6 +23,7 @@ enum class Outcome : std::uint8_t {
   upstream_timeout,    // no first byte in time
   upstream_truncated,  // the response broke off; the client sees that too
   upstream_stalled,    // nothing for timeouts.idle in the middle of a response
+  tunnel_timeout,      // nothing either way for timeouts.tunnel
   shutting_down,       // the deadline of a shutdown
   count_,
 };

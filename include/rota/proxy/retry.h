@@ -24,6 +24,7 @@ struct AttemptFacts {
   bool has_body = false;
   bool reused = false;         // the connection had served another request before
   bool listener_gone = false;  // nobody listens on the worker's socket any more: its process has died
+  bool left_unread = false;    // something of the request is still in the kernel
 };
 inline constexpr std::size_t kOneSegmentMax = 4096;
 
@@ -34,6 +35,11 @@ inline constexpr std::size_t kOneSegmentMax = 4096;
 // the listener must be gone too (the bytes were left behind by a death, not by a decision), or the connection must have
 // been idle before (closing that is every worker's right at any moment, and our request crossed it).
 Delivery delivery_of(const AttemptFacts& facts);
+
+// It may have been read, and was not answered: the same upstream must not be given it again. Only where the upstream
+// may have closed an idle connection just as our request came, the same one is fit: on a Unix socket it has left bytes
+// of ours unread then.
+bool must_go_elsewhere(Delivery delivery, const AttemptFacts& facts);
 
 struct RetryFacts {
   Delivery delivery = Delivery::possibly;

@@ -1,7 +1,8 @@
 // A client connection speaking HTTP/1.1: reads heads, feeds an exchange, writes its response, keeps order, ends in
 // stages.
 //
-//   (reading_proxy_header →) idle → reading_head → in_exchange → responding → idle ...;  any → lingering → (retired)
+//   (reading_proxy_header →) idle → reading_head → in_exchange → responding → idle ...;  in_exchange → tunnelling;
+//   any → lingering → (retired)
 //
 // Two deadlines: its own for what it waits for from the client (a head, body bytes, the next request, the end), and one
 // for writing, armed exactly while something is queued for the client.
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
@@ -79,12 +81,14 @@ class Session final : public SessionLink,
 
  private:
   // responding: the head of the final response is out; the request's body may still be coming.
+  // tunnelling: the stream is a Tunnel's until the exchange has finished.
   enum class State : std::uint8_t {
     reading_proxy_header,
     idle,
     reading_head,
     in_exchange,
     responding,
+    tunnelling,
     lingering,
     ended
   };
@@ -98,13 +102,15 @@ class Session final : public SessionLink,
 
   void response_head(const http::ResponseHead& head) override;
   void response_body(std::string_view data) override;
-  void response_end() override;
+  void response_end(const std::vector<http::Field>& trailers) override;
+  bool take_back() override;
   bool flush() override;
   std::size_t own_response(int status, Outcome outcome, std::string_view text) override;
   bool congested() const override;
   std::size_t room() const override;
   void pause_upload() override;
   void resume_upload() override;
+  uv::Stream& become_tunnel(std::string& held, bool& ended) override;
   void exchange_finished(bool whole) override;
 
   void take_proxy_header(std::string_view bytes);
@@ -147,7 +153,9 @@ class Session final : public SessionLink,
   std::uint64_t body_left_ = 0;
   std::size_t body_progress_ = 0;  // bytes since its deadline was armed
   std::unique_ptr<http::ChunkedDecoder> decoder_;
-  bool keep_alive_ = true;  // after this response
+  bool passes_trailers_ = false;  // the request's
+  bool wants_trailers_ = false;   // the response's
+  bool keep_alive_ = true;        // after this response
   bool wants_json_ = false;
   int client_minor_ = 1;
   http::Method method_ = http::Method::other;
@@ -155,6 +163,7 @@ class Session final : public SessionLink,
 
   // the response in progress
   http::ClientFraming framing_ = http::ClientFraming::none;
+  bool head_sent_ = false;  // of the final response
   struct WriteDeadline final : DeadlineNode {
     explicit WriteDeadline(Session& of) : session(of) {}
     void on_deadline() override { session.write_deadline(); }

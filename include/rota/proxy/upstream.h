@@ -65,6 +65,11 @@ class Upstream {
   void eject(int error);
   bool ejected(TimePoint now) const { return now < ejected_until_; }
 
+  // It has sent bytes while no request was under way. For kDistrust its connections are not kept, and new ones are
+  // listened to before they are given a request.
+  void distrust();
+  bool distrusted(TimePoint now) const { return now < distrusted_until_; }
+
   // Asks the kernel, by a connect that is dropped at once. A full backlog is somebody.
   bool is_listening() const;
 
@@ -81,6 +86,7 @@ class Upstream {
                std::uint32_t keep_alive_max);
 
   static constexpr Duration kEjection{1000};
+  static constexpr Duration kDistrust{10'000};
   static constexpr std::size_t kIdleMax = 256;
 
  private:
@@ -101,6 +107,7 @@ class Upstream {
   bool failure_told_ = false;  // connect_failed, since the last set_phase
   std::uint32_t in_flight_ = 0;
   TimePoint ejected_until_{};
+  TimePoint distrusted_until_{};
   std::vector<std::unique_ptr<UpstreamConnection>> idle_;  // the last is used next
 };
 

@@ -81,6 +81,9 @@ class Stream {
   // comparing with an earlier value only.
   std::int64_t progress() const;
 
+  // The peer has left something of ours in the kernel: unread (Unix) or not acknowledged (TCP).
+  bool untaken() const;
+
   // FIN after what is queued.
   void shut_down_writing();
   // The next close sends RST (TCP), so that a cut response cannot look complete.

@@ -51,13 +51,40 @@ TEST_CASE("rows 46 to 49, 51, 58: what is about the connection does not pass") {
   const std::string out = to_worker(
       "Connection: X-Foo, close\r\nConnection: x-bar\r\nX-Foo: 1\r\nX-BAR: 2\r\nX-Keep: 3\r\nKeep-Alive: "
       "timeout=5\r\nProxy-Connection: x\r\n"
-      "TE: trailers\r\nTrailer: X-T\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\nProxy-Authorization: Basic eA==\r\n");
+      "TE: gzip\r\nTrailer: X-T\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\nProxy-Authorization: Basic eA==\r\n");
   for (const char* gone :
        {"onnection", "X-Foo", "X-BAR", "Keep-Alive", "TE:", "Trailer", "Upgrade", "HTTP2", "Proxy-Auth"}) {
     INFO(gone);
     CHECK_FALSE(has(out, gone));
   }
   CHECK(has(out, "X-Keep: 3\r\n"));
+}
+
+TEST_CASE("row 49: of TE only trailers are asked for, and Connection says so") {
+  const std::string out = to_worker("TE: gzip, trailers;q=1, trailers\r\n");
+  CHECK(has(out, "\r\nConnection: TE\r\nTE: trailers\r\n"));
+  CHECK_FALSE(has(out, "gzip"));
+}
+
+TEST_CASE("row 52: the one upgrade that is asked for is WebSocket, with Connection: upgrade") {
+  const std::string handshake =
+      "Connection: keep-alive, Upgrade\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  const std::string out = to_worker(handshake + "Sec-WebSocket-Protocol: b, a\r\n");
+  CHECK(has(out, "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"));
+  CHECK_FALSE(has(out, "h2c"));
+  CHECK(has(out, "Sec-WebSocket-Protocol: b, a\r\n"));
+  CHECK_FALSE(has(to_worker(handshake, "POST / HTTP/1.1"), "pgrade:"));
+  CHECK_FALSE(has(to_worker(handshake, "GET / HTTP/1.0"), "pgrade:"));
+}
+
+TEST_CASE("rows 79 to 81: trailers end a chunked body, and are announced when they may come") {
+  std::string out;
+  append_last_chunk(out, {{"X-A", "1"}, {"X-B", ""}});
+  CHECK(out == "0\r\nX-A: 1\r\nX-B: \r\n\r\n");
+  const std::string chunked = "Transfer-Encoding: chunked\r\nTrailer: X-T\r\n";
+  CHECK(has(to_worker(chunked, "POST / HTTP/1.1"), "\r\nTrailer: X-T\r\n"));
+  CHECK_FALSE(has(to_worker(chunked + "Connection: x-t\r\n", "POST / HTTP/1.1"), "Trailer"));
 }
 
 TEST_CASE("row 48: what is nominated against us stays, or is ours") {

@@ -99,7 +99,7 @@ TEST_CASE("behind an entry that cannot be read nothing is believed") {
   CHECK(Judged("10.0.0.1", "X-Forwarded-For: 192.0.2.1\r\n")->extend_forwarded_for);
 }
 
-TEST_CASE("one list is the source, and one that tells otherwise is not passed on") {
+TEST_CASE("row 146: one list is the source, and one that tells otherwise is not passed on") {
   Judged agree("10.0.0.1", "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1;proto=https\r\n");
   CHECK(agree->extend_forwarded);
   Judged differ("10.0.0.1", "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n");

@@ -1,0 +1,186 @@
+// What a session writes: a worker's response, framed for this client, and short answers of its own.
+#include "noted_fields.h"
+#include "rota/proxy/error_page.h"
+#include "rota/proxy/session.h"
+
+namespace rota::proxy {
+
+void Session::response_head(const http::ResponseHead& head) {
+  Gather& gather = context_.to_client;
+  http::ResponseOptions options;
+  options.client_minor = client_minor_;
+  options.date = context_.date();
+  options.via = http::kViaName;
+  if (head.status < 200) {
+    if (client_minor_ == 0) return;  // RFC 9110 15.2
+    options.interim = true;
+    options.to_websocket = head.status == 101;
+  } else {
+    bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
+    if (bodiless) {
+      framing_ =
+          head.has_content_length && head.status != 204 ? http::ClientFraming::length : http::ClientFraming::none;
+      options.length = head.content_length;
+    } else if (head.framing.kind == http::BodyKind::none || head.framing.kind == http::BodyKind::length) {
+      framing_ = http::ClientFraming::length;
+      options.length = head.framing.length;
+    } else {
+      framing_ = client_minor_ > 0 ? http::ClientFraming::chunked : http::ClientFraming::until_close;
+    }
+    // An answer before the request's end closes the connection: what is still coming cannot become the next request.
+    keep_alive_ =
+        keep_alive_ && body_complete() && framing_ != http::ClientFraming::until_close && !context_.draining();
+    options.framing = framing_;
+    options.keep_alive = keep_alive_;
+    options.trailers = wants_trailers_ && framing_ == http::ClientFraming::chunked;
+    // What is left of the request is no longer waited for: a client may rightly stop sending it now.
+    state_ = State::responding;
+    disarm();
+  }
+  gather.begin_text();
+  http::append_response_head(gather.text(), head, options);
+  gather.end_text();
+}
+
+void Session::response_body(std::string_view data) {
+  Gather& gather = context_.to_client;
+  if (gather.nearly_full()) static_cast<void>(flush());
+  if (framing_ == http::ClientFraming::chunked) {
+    gather.add_chunk(data);
+  } else {
+    gather.add(data);
+  }
+}
+
+void Session::response_end(const std::vector<http::Field>& trailers) {
+  if (framing_ != http::ClientFraming::chunked) return;
+  Gather& gather = context_.to_client;
+  if (gather.nearly_full()) static_cast<void>(flush());
+  if (trailers.empty() || !wants_trailers_) return gather.add(http::kLastChunk);
+  gather.begin_text();
+  http::append_last_chunk(gather.text(), trailers);
+  gather.end_text();
+}
+
+bool Session::take_back() {
+  if (state_ != State::responding || head_sent_) return false;
+  context_.to_client.clear();
+  framing_ = http::ClientFraming::none;
+  state_ = State::in_exchange;
+  return true;
+}
+
+bool Session::flush() {
+  Gather& gather = context_.to_client;
+  if (state_ == State::ended) {
+    gather.clear();
+    return false;
+  }
+  if (gather.empty()) return true;
+  head_sent_ = state_ == State::responding;
+  int error = stream_->write(gather.parts());
+  gather.clear();
+  if (error != 0) {
+    state_ = State::ended;
+    return false;
+  }
+  watch_writing();
+  return true;
+}
+
+bool Session::congested() const { return stream_ != nullptr && stream_->queued() > 0; }
+
+std::size_t Session::room() const { return stream_ != nullptr ? stream_->room() : uv::Stream::kReadMax; }
+
+void Session::watch_writing() {
+  if (stream_->queued() == 0) return write_deadline_.disarm();
+  if (write_deadline_.armed()) return;
+  progress_at_arm_ = stream_->progress();
+  context_.arm(write_deadline_, context_.state->write);
+}
+
+// A slow reader is not a dead one: only who has taken next to nothing since then is cut off.
+void Session::write_deadline() {
+  if (stream_->progress() - progress_at_arm_ >= kWriteProgressMin) return watch_writing();
+  state_ = State::ended;
+  if (exchange_ != nullptr) return exchange_->abort(Outcome::client_write_timeout);
+  end();
+}
+
+std::size_t Session::own_response(int status, Outcome outcome, std::string_view text) {
+  // Whatever of the request has not come yet is not waited for.
+  keep_alive_ = keep_alive_ && body_complete() && !context_.draining();
+  // 200: an OPTIONS request whose last hop we are (RFC 9110 9.3.7); it has no page.
+  ErrorPage page;
+  if (status != 200) page = make_error_page(status, text, info_of(outcome).word, wants_json_);
+  http::OwnResponse response;
+  response.status = status;
+  response.content_type = page.content_type;
+  response.body = page.body;
+  std::string allow;
+  if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
+  if (status == 405 || status == 200) {  // RFC 9110 15.5.6
+    allow.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
+    response.extra_fields = allow;
+  }
+  response.date = context_.date();
+  response.keep_alive = keep_alive_;
+  response.head_only = method_ == http::Method::head;
+  response.client_minor = client_minor_;
+  Gather& gather = context_.to_client;
+  gather.begin_text();
+  http::append_own_response(gather.text(), response);
+  gather.end_text();
+  static_cast<void>(flush());
+  return response.head_only ? 0 : page.body.size();
+}
+
+void Session::refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head) {
+  if (!body_complete()) keep_alive_ = false;
+  std::size_t bytes_sent = own_response(status, outcome, text);
+  if (context_.logs_access()) log_refusal(status, outcome, text, bytes_sent, head);
+  after_response();
+}
+
+void Session::log_refusal(int status, Outcome outcome, std::string_view why, std::size_t bytes_sent,
+                          const http::RequestHead* head) {
+  AccessRecord record;
+  record.time_ms = LoopContext::wall_ms();
+  record.client = context_.origin.shown_of(head, client_, *context_.state);
+  record.status = status;
+  record.outcome = info_of(outcome).word;
+  record.reason = why;
+  record.bytes_sent = bytes_sent;
+  if (head != nullptr) {
+    record.method = head->method_text;
+    record.host = head->host;
+    record.target = head->target;
+    NotedFields noted = noted_fields(*head);
+    record.user_agent = noted.user_agent;
+    record.referer = noted.referer;
+  }
+  context_.log_access(record);
+}
+
+void Session::on_writable(uv::Stream&) {
+  watch_writing();
+  bool sent = stream_->queued() == 0;
+  switch (state_) {
+    case State::in_exchange:
+    case State::responding: return exchange_->client_writable();
+    case State::idle:
+      if (!input_.empty()) context_.loop.defer(*this);
+      if (sent) arm_idle();
+      return;
+    case State::lingering:
+      if (!sent) return;
+      if (peer_closed_) return end();
+      return context_.arm(*this, kLinger);
+    case State::reading_proxy_header:
+    case State::tunnelling:
+    case State::reading_head:
+    case State::ended: return;
+  }
+}
+
+}  // namespace rota::proxy
