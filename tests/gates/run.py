@@ -7,7 +7,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-GATES = ["include_order", "headers", "file_sizes", "words", "scripts_parse", "doc_links", "format"]
+GATES = ["include_order", "headers", "file_sizes", "words", "http_rows", "scripts_parse", "doc_links", "format"]
 
 
 def main():

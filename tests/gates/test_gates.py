@@ -12,6 +12,7 @@ import doc_links
 import file_sizes
 import format as format_gate
 import headers
+import http_rows
 import include_order
 import scripts_parse
 import words
@@ -48,6 +49,18 @@ class GateCase(unittest.TestCase):
         found = gate.problems(self.root)
         self.assertEqual(len(found), 1, found)
         self.assertIn(expected, found[0])
+
+
+class HttpRows(GateCase):
+    DOCUMENT = "| row | source | rota |\n|---|---|---|\n| 1 | x | y |\n| 2 | x | y |\n| 3 | x | y |\n"
+
+    def test_finds_a_row_without_a_test_and_a_test_without_a_row(self):
+        self.put("docs/HTTP.md", self.DOCUMENT)
+        self.put("tests/unit/x.cpp", 'TEST_CASE("rows 1 and 2: x") {}\n')
+        self.assertIn("row 3 has no test", http_rows.problems(self.root)[0])
+        self.put("tests/integration/test_x.py", "def test_rows_3_to_4_x(self):\n    pass\n")
+        (found,) = http_rows.problems(self.root)
+        self.assertIn("row 4, which", found)
 
 
 class IncludeOrder(GateCase):

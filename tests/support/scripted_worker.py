@@ -12,6 +12,7 @@ Environment (besides PORT and WORKER_ID):
   JOURNAL_SIGNALS=1  note every signal, and survive all but TERM
   UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there
 """
+import base64
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ import urllib.parse
 from wire import Wire, WireError
 
 SLOT = os.environ.get("WORKER_ID", "?")
+WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATTERN = bytes(range(256)) * 256
 listener = []  # the socket, when it is open
 
@@ -213,6 +215,15 @@ class Exchange:
         self.drain()
         self.wire.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
         return self.do_root()
+
+    def do_tunnel(self):
+        """A WebSocket's handshake, then every octet back."""
+        accept = base64.b64encode(hashlib.sha1((self.head.get("sec-websocket-key") + WEBSOCKET).encode()).digest()).decode()
+        self.wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                       b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept.encode())
+        while piece := self.wire.sock.recv(65536):
+            self.wire.send(piece)
+        return False
 
     def do_exit(self):
         self.drain()
