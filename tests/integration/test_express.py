@@ -3,46 +3,21 @@ import collections
 import hashlib
 import json
 import os
-import pathlib
 import re
-import shutil
 import signal
-import subprocess
-import unittest
 
+import npm
 import rota_testing
 from rota_testing import TREE, RotaCase, wait_for
 
-EXAMPLE = TREE / "examples/express"
-INSTALLED = pathlib.Path(rota_testing.ROTA).parent / "express-example"  # a copy with its node_modules, beside the binary
 
-
-def install():
-    """`npm ci` by the lock file, once per build folder and lock file; False when npm cannot reach its registry."""
-    stamp = INSTALLED / ".installed"
-    lock = (EXAMPLE / "package-lock.json").read_text()
-    if not (stamp.exists() and stamp.read_text() == lock):
-        shutil.rmtree(INSTALLED, ignore_errors=True)
-        shutil.copytree(EXAMPLE, INSTALLED, ignore=shutil.ignore_patterns("node_modules"))
-        run = subprocess.run(["npm", "ci"], cwd=INSTALLED, capture_output=True, text=True)
-        if run.returncode != 0:
-            print("npm ci failed (offline?):\n" + run.stderr[-2000:])
-            return False
-        stamp.write_text(lock)
-    for name in ("server.js", "rota.yaml"):
-        shutil.copy(EXAMPLE / name, INSTALLED / name)
-    return True
-
-
-@unittest.skipUnless(shutil.which("node") and shutil.which("npm"), "Node and npm are not installed (scripts/setup --test)")
 class Express(RotaCase):
     @classmethod
     def setUpClass(cls):
-        if not install():
-            raise unittest.SkipTest("npm could not install the example's packages")
+        cls.folder_of_app = npm.installed(TREE / "examples/express", "express-example")
 
     def setUp(self):
-        self.daemon = self.start("run", "-c", INSTALLED / "rota.yaml", "--listen", "127.0.0.1:0", "--workers", "4",
+        self.daemon = self.start("run", "-c", self.folder_of_app / "rota.yaml", "--listen", "127.0.0.1:0", "--workers", "4",
                                  "--runtime-dir", self.folder / "run")
         self.pids = self.daemon.wait_workers(4)
 
@@ -64,7 +39,7 @@ class Express(RotaCase):
             answer = json.loads(client.request("POST", "/upload", body=data).text)
             self.assertEqual(answer, {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
             response = client.get("/download")
-            self.assertEqual(response.body, (EXAMPLE / "server.js").read_bytes())
+            self.assertEqual(response.body, (TREE / "examples/express" / "server.js").read_bytes())
             self.assertIn("attachment", response.get("content-disposition"))
             etag = client.get("/healthz").get("etag")
             self.assertEqual(client.get("/healthz", f"If-None-Match: {etag}").status, 304)
