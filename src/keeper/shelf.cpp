@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "rota/sys/socket.h"
 
 namespace rota::keeper {
@@ -22,7 +24,8 @@ struct Group {
   }
 };
 
-Group listen_tcp(const ipc::Bind& wanted) {
+// ours: this port is one of our own listeners' at another address ("127.0.0.1:80" that becomes "*:80").
+Group listen_tcp(const ipc::Bind& wanted, bool ours) {
   Group group;
   Result<sys::SocketAddress> address = sys::tcp_address(wanted.host, wanted.port);
   int family = wanted.kind == ipc::BindKind::tcp4 ? AF_INET : AF_INET6;
@@ -32,7 +35,7 @@ Group listen_tcp(const ipc::Bind& wanted) {
   }
   sys::ListenOptions options;
   options.v6only = wanted.v6only;
-  if (wanted.port != 0) {
+  if (wanted.port != 0 && !ours) {
     // SO_REUSEPORT would let us share a port with another program of this user without a word; a plain bind is refused.
     sys::Listen probe = sys::bind_only(*address, options);
     if (probe.error != 0) {
@@ -125,7 +128,10 @@ Shelf::BindResult Shelf::bind(const ipc::Bind& wanted) {
   result.entry = place;
   if (place->used() && place->listener) return result;
 
-  Group group = wanted.kind == ipc::BindKind::unix_path ? listen_path(wanted) : listen_tcp(wanted);
+  bool ours = std::any_of(entries_.begin(), entries_.end(), [&](const ShelfEntry& entry) {
+    return entry.used() && entry.listener && entry.port == wanted.port;
+  });
+  Group group = wanted.kind == ipc::BindKind::unix_path ? listen_path(wanted) : listen_tcp(wanted, ours);
   if (group.error != 0) return BindResult{nullptr, false, group.error, group.step};
   clear(*place);
   place->name = wanted.name;

@@ -1,163 +1,128 @@
 #include "rota/supervisor/app.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "rota/base/log.h"
+#include "rota/supervisor/kept_config.h"
 
 namespace rota::supervisor {
 
-App::App(const Surface& surface, const config::App& config, std::optional<sys::User> change_to,
-         const std::vector<std::string>& server_hosts, const SavedApp* earlier, std::uint32_t parallel,
-         AppListener& listener)
+App::App(const Surface& surface, std::shared_ptr<const config::App> config, std::optional<sys::User> change_to,
+         const SavedApp* earlier, std::uint32_t parallel, AppListener& listener)
     : surface_(surface),
-      config_(config),
-      parallel_(parallel),
       listener_(listener),
-      hash_(config_hash(config)),
+      config_(std::move(config)),
+      workers_(surface, Recipe{config_, config_hash(*config_), 1, std::move(change_to)}, earlier, parallel,
+               static_cast<WorkerSetListener&>(*this)),
+      servers_(surface, config_->name, earlier, static_cast<ServerSetListener&>(*this)),
       boot_timer_(surface.loop, *this) {
-  for (std::uint32_t i = 0; i < config.workers && !config.command.empty(); i++) {
-    slots_.push_back(std::make_unique<Slot>(surface, config, change_to, i, static_cast<SlotListener&>(*this)));
-  }
-  for (std::uint32_t i = 0; i < config.servers.size(); i++) {
-    const config::Address& address = config.servers[i];
-    std::uint64_t id = earlier != nullptr ? earlier->server_id(address.text()) : 0;
-    servers_.push_back(std::make_unique<Server>(surface, config, address, server_hosts[i],
-                                                id != 0 ? id : surface.next_id++, i,
-                                                static_cast<ServerListener&>(*this)));
-  }
+  servers_.configure(config_);
   if (earlier == nullptr) return;
   boot_over_ = earlier->boot_over;
   all_ready_told_ = boot_over_;
-  bool same = earlier->config_hash == hash_;
-  generation_ = same ? earlier->generation : earlier->generation + 1;
-  if (same) to_adopt_ = earlier->workers;  // others run something else: strangers, who are stopped
-}
-
-Slot* App::adoptable(std::uint64_t spawn_id) {
-  for (const SavedWorker& worker : to_adopt_) {
-    if (worker.spawn_id == spawn_id && spawn_id != 0 && worker.slot < slots_.size()) return slots_[worker.slot].get();
-  }
-  return nullptr;
-}
-
-void App::adopt(std::uint64_t spawn_id, Slot::Found found) {
-  auto worker = std::find_if(to_adopt_.begin(), to_adopt_.end(), [&](const auto& w) { return w.spawn_id == spawn_id; });
-  if (worker == to_adopt_.end()) return;
-  slots_[worker->slot]->adopt(*worker, std::move(found));
-  to_adopt_.erase(worker);
-}
-
-void App::finish_adoption() {
-  for (const SavedWorker& worker : to_adopt_) {
-    if (worker.slot < slots_.size()) slots_[worker.slot]->adopt(worker, {});
-  }
-  to_adopt_.clear();
 }
 
 void App::start() {
   started_ = surface_.loop.now();
-  if (slots_.empty()) boot_over_ = true;
-  if (!boot_over_) boot_timer_.start(config_.start_timeout);
-  for (auto& slot : slots_) slot->want(Desired{});
+  if (!boot_over_) boot_timer_.start(config_->start_timeout);
+  workers_.start();
+  servers_.start();
 }
 
 void App::stop(const Desired& desired) {
   boot_timer_.stop();
-  for (auto& slot : slots_) slot->want(desired);
+  workers_.stop(desired);
 }
 
-std::vector<Slot*> App::grant_due() {
-  std::vector<Slot*> granted;
-  for (std::size_t i : pick_starts(lives(), parallel_, surface_.loop.now())) {
-    slots_[i]->grant();
-    granted.push_back(slots_[i].get());
+void App::configure(std::shared_ptr<const config::App> config, std::optional<sys::User> change_to) {
+  config_ = std::move(config);
+  if (std::exchange(removed_, false)) {  // as if it were new
+    boot_over_ = all_ready_told_ = false;
+    started_ = surface_.loop.now();
+    boot_timer_.start(config_->start_timeout);
   }
-  return granted;
+  workers_.configure({config_, config_hash(*config_), 1, std::move(change_to)});
+  servers_.configure(config_);
+}
+
+// The same settings, and nothing to run them.
+void App::remove() {
+  removed_ = true;
+  boot_over_ = true;
+  boot_timer_.stop();
+  config::App empty = *config_;
+  empty.command.clear();
+  empty.servers.clear();
+  config_ = std::make_shared<const config::App>(std::move(empty));
+  workers_.configure({config_, config_hash(*config_), 1, {}});
+  servers_.configure(config_);
+}
+
+void App::advance(bool may_replace) {
+  workers_.advance(may_replace);
+  servers_.tidy();
+  tell_when_ready();
+}
+
+void App::tell_when_ready() {
+  if (all_ready_told_ || removed_ || !servers_.all_asked()) return;
+  if (ready_count() < size() || size() == 0) return;
+  all_ready_told_ = true;
+  log::info("ready: {} of {} {} of {}", ready_count(), size() + servers_.unresolved().size(), unit(), config_->name);
+}
+
+BootVerdict App::judge() const {
+  if (workers_.size() > 0) {
+    return judge_boot(workers_.lives(), started_, config_->start_timeout, surface_.loop.now());
+  }
+  if (servers_.ready_count() > 0) return BootVerdict::ready;
+  bool late = surface_.loop.now() >= started_ + config_->start_timeout;
+  return late || servers_.hopeless() ? BootVerdict::failed : BootVerdict::undecided;
 }
 
 std::optional<BootVerdict> App::take_boot_verdict() {
   if (boot_over_) return {};
-  BootVerdict verdict = judge_boot(lives(), started_, config_.start_timeout, surface_.loop.now());
+  BootVerdict verdict = judge();
   if (verdict == BootVerdict::undecided) return {};
   boot_over_ = true;
   boot_timer_.stop();
   return verdict;
 }
 
-Slot* App::find(std::uint64_t spawn_id) {
-  for (auto& slot : slots_) {
-    if (slot->spawn_id() == spawn_id && process_of(slot->life()) != nullptr) return slot.get();
-  }
-  return nullptr;
+bool App::on_connect_failed(std::uint64_t upstream, int error) {
+  if (Slot* slot = workers_.find(upstream)) return slot->on_connect_failed(), true;
+  if (Server* server = servers_.find(upstream)) return servers_.on_connect_failed(*server, error), true;
+  return false;
 }
 
-Server* App::find_server(std::uint64_t id) {
-  for (auto& server : servers_) {
-    if (server->id() == id) return server.get();
-  }
-  return nullptr;
-}
-
-bool App::idle() const {
-  return std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) { return slot->idle(); });
+bool App::on_drained(std::uint64_t upstream) {
+  if (Slot* slot = workers_.find(upstream)) return slot->on_drained(), true;
+  if (Server* server = servers_.find(upstream)) return server->on_drained(), true;
+  return false;
 }
 
 ipc::AppState App::state() const {
   ipc::AppState state;
-  state.name = config_.name;
-  state.queue_size = config_.queue.size;
-  state.queue_timeout = config_.queue.timeout;
-  state.retry_attempts = config_.retry.attempts;
-  state.response_timeout = config_.timeouts.response;
-  state.idle_timeout = config_.timeouts.idle;
-  for (const auto& slot : slots_) {
-    if (auto upstream = slot->upstream()) state.upstreams.push_back(*upstream);
-  }
-  for (const auto& server : servers_) state.upstreams.push_back(server->upstream());
+  state.name = config_->name;
+  state.queue_size = config_->queue.size;
+  state.queue_timeout = config_->queue.timeout;
+  state.retry_attempts = config_->retry.attempts;
+  state.response_timeout = config_->timeouts.response;
+  state.idle_timeout = config_->timeouts.idle;
+  workers_.add_to(state.upstreams);
+  servers_.add_to(state.upstreams);
   return state;
 }
 
 SavedApp App::saved() const {
-  SavedApp saved{config_.name, hash_, generation_, boot_over_, {}, {}};
-  for (const auto& slot : slots_) saved.workers.push_back(slot->saved());
-  for (std::size_t i = 0; i < servers_.size(); i++)
-    saved.servers.push_back({config_.servers[i].text(), servers_[i]->id()});
+  SavedApp saved;
+  saved.name = config_->name;
+  saved.removed = removed_;
+  saved.boot_over = boot_over_;
+  if (removed_) saved.recipes.push_back({config_hash(*config_), 0, encode_app(*config_)});
+  workers_.save(saved);
+  servers_.save(saved);
   return saved;
-}
-
-void App::tell_last_lines() const {
-  for (const auto& slot : slots_) {
-    if (slot->last_lines().all().empty()) continue;
-    log::error("{}'s last lines on stderr:", slot->label());
-    for (const std::string& line : slot->last_lines().all()) log::error("  {}", line);
-    return;  // one worker's words: the others say the same
-  }
-}
-
-Lives App::lives() const {
-  Lives lives;
-  for (const auto& slot : slots_) lives.push_back(&slot->life());
-  for (const auto& server : servers_) lives.push_back(&server->life());
-  return lives;
-}
-
-void App::on_slot_changed(Slot&, bool publish_again) {
-  if (!all_ready_told_ && ready_count() == slots_.size()) {
-    all_ready_told_ = true;
-    log::info("ready: {} of {} workers of {}", slots_.size(), slots_.size(), config_.name);
-  }
-  listener_.on_app_changed(*this, publish_again);
-}
-
-bool App::may_eject(const Slot& slot) { return supervisor::may_eject(lives(), slot.number()); }
-
-void App::on_server_changed(Server&, bool publish_again) { listener_.on_app_changed(*this, publish_again); }
-
-bool App::may_eject(const Server& server) {
-  for (std::size_t i = 0; i < servers_.size(); i++) {
-    if (servers_[i].get() == &server) return supervisor::may_eject(lives(), slots_.size() + i);
-  }
-  return false;
 }
 
 // The first start has taken its time: the verdict is due.

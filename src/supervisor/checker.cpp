@@ -62,11 +62,23 @@ void Checker::aim(sys::SocketAddress address) {
   odd_told_ = false;
 }
 
+// What is under way was asked by the old rules, and is asked again by the new ones.
+void Checker::change(CheckRules rules) {
+  if (rules == rules_) return;
+  rules_ = std::move(rules);
+  odd_told_ = false;
+  if (checks_ != Checks::none) begin();
+}
+
 void Checker::set(Checks checks) {
   if (checks_ == checks) return;
   checks_ = checks;
+  begin();
+}
+
+void Checker::begin() {
   probe_.reset();
-  switch (checks) {
+  switch (checks_) {
     case Checks::none: timer_.stop(); break;
     case Checks::readiness: timer_.start(kReadinessEvery); break;
     // The first check anywhere in the interval, so that workers started together are not checked together.

@@ -1,6 +1,7 @@
 #include "rota/supervisor/environment.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -28,6 +29,22 @@ constexpr std::array kNotForWorkers = {"NOTIFY_SOCKET"sv,
                                        "NODE_CHANNEL_SERIALIZATION_MODE"sv};
 constexpr std::array kForProxy = {"TZ"sv,           "JOURNAL_STREAM"sv, "ASAN_OPTIONS"sv, "UBSAN_OPTIONS"sv,
                                   "TSAN_OPTIONS"sv, "LSAN_OPTIONS"sv};
+
+// The key of the file for "resource 7", as the trampoline calls it.
+std::string_view limit_name(std::string_view detail) {
+  struct Name {
+    int resource;
+    std::string_view key;
+  };
+  constexpr std::array kNames = {Name{RLIMIT_NOFILE, "nofile"}, Name{RLIMIT_NPROC, "nproc"},
+                                 Name{RLIMIT_CORE, "core"},     Name{RLIMIT_MEMLOCK, "memlock"},
+                                 Name{RLIMIT_STACK, "stack"},   Name{RLIMIT_FSIZE, "fsize"},
+                                 Name{RLIMIT_AS, "as"},         Name{RLIMIT_CPU, "cpu"}};
+  for (const Name& one : kNames) {
+    if (detail == fmt::format("resource {}", one.resource)) return one.key;
+  }
+  return detail;
+}
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
@@ -122,7 +139,7 @@ std::string explain_spawn_failure(std::string_view step, int error, std::string_
                        denied ? "; only root may make it less than rota's own" : "");
   }
   if (step == "limits") {
-    return fmt::format("a limit cannot be set ({}): {}{}", detail, why,
+    return fmt::format("limits.{} cannot be set: {}{}", limit_name(detail), why,
                        denied ? "; only root may raise a limit above rota's own" : "");
   }
   return fmt::format("{}{}{}: {}", step, detail.empty() ? "" : " ", detail, why);

@@ -195,14 +195,15 @@ void Listeners::finish() {
   }
   if (plan_->failure) {
     StartFailure failure = *plan_->failure;
-    undo();
+    abandon();
     listener_.on_listeners_failed(failure);
     return;
   }
   listener_.on_listeners_ready();
 }
 
-void Listeners::undo() {
+void Listeners::abandon() {
+  if (!plan_) return;
   for (const std::string& name : plan_->fresh) unshelve(name);
   plan_.reset();
 }
@@ -228,7 +229,7 @@ void Listeners::commit() {
 }
 
 void Listeners::close_all() {
-  if (plan_) undo();
+  abandon();
   for (Listener& one : all_) {
     if (one.bound) unshelve(one.name);
     one.bound = false;

@@ -42,7 +42,7 @@ ipc::ProxyState Role::proxy_state() const {
   state.phase = draining_ ? ipc::ProxyPhase::draining : ipc::ProxyPhase::serving;
   state.threads = config_.threads;
   state.listeners = listeners_.states();
-  if (config_.access_log.to != config::AccessLog::To::off) state.access_log = "access-log";
+  if (config_.access_log.to != config::AccessLog::To::off) state.access_log = kAccessLogName;
   state.log_level = static_cast<std::uint8_t>(config_.log_level);
   state.log_format = static_cast<std::uint8_t>(config_.log_format);
   add_limits(config_, state);
@@ -52,7 +52,9 @@ ipc::ProxyState Role::proxy_state() const {
   state.trusts_unix_peers = config_.trusted_proxies.unix_peers;
   for (const auto& app : apps_) {
     state.apps.push_back(app->state());
-    state.apps.back().routes = routes_of(app->config(), listeners_);
+    // An app that leaves still answers what it has, and gets nothing more: no socket has this name.
+    auto& routes = state.apps.back().routes;
+    routes = app->removed() ? std::vector<ipc::RouteState>{{"", "/", {"none"}}} : routes_of(app->config(), listeners_);
   }
   return state;
 }

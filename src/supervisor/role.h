@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 
 #include "rota/config/load.h"
 #include "rota/supervisor/app.h"
+#include "rota/supervisor/changes.h"
 #include "rota/supervisor/keeper_link.h"
 #include "rota/supervisor/listeners.h"
 #include "rota/supervisor/proxy_link.h"
@@ -23,7 +25,19 @@
 
 namespace rota::supervisor {
 
+inline constexpr const char* kAccessLogName = "access-log";  // on the keeper's shelf
+
 inline bool ends(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT; }
+
+// What the supervisor asks of the world beyond its channel; tests answer instead.
+struct Outside {
+  std::function<config::Loaded()> load;  // the configuration as its file is now
+  Lookup::Ask ask = look_up;             // addresses of names
+  FollowedName::Pace name_pace{};
+};
+
+// Every mistake with its place, to the log.
+void tell_problems(const std::vector<config::Problem>& problems);
 
 class Role final : KeeperListener,
                    LookupListener,
@@ -33,7 +47,7 @@ class Role final : KeeperListener,
                    uv::Deferred,
                    uv::TimerListener {
  public:
-  Role(uv::Loop& loop, config::Loaded loaded, UniqueFd channel);
+  Role(uv::Loop& loop, Outside outside, UniqueFd channel);
   int exit_code() const { return exit_code_; }
 
  private:
@@ -42,34 +56,56 @@ class Role final : KeeperListener,
 
   // start.cpp: from the keeper's list to running
   void begin();
+  Failure take_configuration();
   Failure prepare();
-  void look_up_names();
+  bool look_up_listeners(const std::vector<config::Listener>& listeners);  // false: nothing needs to be asked
   Failure prepare_with_names();
   Failure prepare_runtime_dir();
-  Failure prepare_access_log();
+  Failure prepare_access_log(const config::AccessLog& wanted, UniqueFd& opened) const;
   Failure prepare_apps();
+  Failure make_directory(const config::App& app, const std::optional<sys::User>& user, bool in_use);
+  void start_running();
+  void keep_config();
   void adopt_found();
-  void adopt_one(FoundProcess& process);
+  bool adopt_one(FoundProcess& process);
   bool stop_pending() const;
   void fail(const StartFailure& failure);
+
+  // reload.cpp: HUP
+  void reload();
+  Failure prepare_reload(config::Config wanted);
+  Failure bind_for_reload();
+  void commit_reload();
+  void apply_apps(std::vector<std::optional<sys::User>> users);
+  void reload_failed(const std::string& why);
+  void finish_reload();
+  bool settling() const;  // what a reload has begun is not over yet
+  std::string what_failed() const;
+  std::string what_was_done() const;
 
   // role.cpp
   void changed(bool publish_again = false);
   void run_deferred() override;
+  void advance_apps();
   void start_workers();
   void judge_boot();
   void save();
   void publish();
-  void tell_status();
+  void use_settings();
+  void shelve_access_log(int fd);
   void obey(const ShutdownOrders& orders);
   void arm_shutdown();
-  void use_log_settings();
   void reopen_logs();
   void end(ExitCode code);
   bool all_idle() const;
+  App* find_app(const std::string& name);
   Slot* find(std::uint64_t spawn_id);
-  Server* find_server(std::uint64_t id);
-  ipc::ProxyState proxy_state() const;
+  ipc::ProxyState proxy_state() const;  // proxy_state.cpp
+
+  // status.cpp
+  void tell_status();
+  std::string status_text() const;
+  std::string stopping_text() const;
 
   void on_hello(const ipc::Hello& hello) override;
   void on_spawned(const ipc::Spawned& message, Fds fds) override;
@@ -96,8 +132,8 @@ class Role final : KeeperListener,
   void on_timer(uv::Timer& timer) override;
 
   uv::Loop& loop_;
-  const config::Loaded loaded_;
-  const config::Config& config_;
+  Outside outside_;
+  config::Config config_;  // in force
   std::mt19937_64 random_;
   std::vector<std::string> inherited_env_;
   std::uint64_t next_id_ = 1;
@@ -106,7 +142,8 @@ class Role final : KeeperListener,
   int exit_code_ = 0;
   std::uint64_t epoch_ = 0;
   int keeper_pid_ = 0;
-  std::optional<SavedState> earlier_;  // an earlier supervisor's
+  std::optional<SavedState> earlier_;   // an earlier supervisor's
+  std::optional<config::Config> kept_;  // what was in force then
   std::vector<FoundProcess> found_;
   std::map<std::uint64_t, pid_t> processes_;  // all that the keeper has told of, but for those whose end it has told
   pid_t proxy_pid_ = 0;
@@ -124,8 +161,26 @@ class Role final : KeeperListener,
   std::optional<sys::User> proxy_user_;  // when the proxy changes user
   std::vector<std::unique_ptr<App>> apps_;
   uv::Timer shutdown_timer_;
-  ResolvedNames names_;  // of listeners and servers
+  ResolvedNames names_;  // of listeners
   std::optional<Lookup> lookup_;
+
+  // Between HUP and the moment at which everything new is in force, or nothing.
+  struct PendingReload {
+    config::Config config;
+    Changes changes;
+    std::vector<std::optional<sys::User>> users;  // of its apps
+    std::vector<std::string> directories;         // made for it
+    UniqueFd access_log;
+  };
+  std::optional<PendingReload> pending_;
+  // From then until the last worker is replaced.
+  struct RunningReload {
+    Changes changes;
+    TimePoint begun_at{};
+  };
+  std::optional<RunningReload> reloading_;
+  bool reload_again_ = false;   // HUP came while one was pending
+  std::string reload_failure_;  // of the last one
 
   // What was told last, so that it is told again only when it changed.
   std::string published_;  // encoded

@@ -137,7 +137,11 @@ void RuntimeDir::write_lock() const {
   if (::ftruncate(lock_.get(), 0) == 0) static_cast<void>(!::pwrite(lock_.get(), text.data(), text.size(), 0));
 }
 
-Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets) {
+Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy, bool in_use) {
+  if (in_use && sys::open_directory(fd_.get(), name)) {
+    apps_[name] = {static_cast<uid_t>(-1), proxy};  // whose it is shows at the next start
+    return {};
+  }
   // Where all are one user there is no group to share with, and systemd's RestrictSUIDSGID= refuses the setgid bit.
   std::uint32_t mode = ::geteuid() == 0 ? kAppMode : kOwnMode;
   auto made = sys::make_directory(fd_.get(), name, {mode, worker, proxy});
@@ -146,9 +150,23 @@ Failure RuntimeDir::make_app(const std::string& name, uid_t worker, gid_t proxy,
                         fmt::format("{}/{} cannot be made for the sockets of app {} ({}): remove it, or {}", path_,
                                     name, name, made.error().text(), kChoose)};
   }
-  apps_.push_back(name);
-  if (!keep_sockets) sys::remove_sockets(made->get());
+  apps_[name] = {worker, proxy};
+  sys::remove_sockets(made->get());
   return {};
+}
+
+void RuntimeDir::give_app(const std::string& name, uid_t worker) {
+  auto app = apps_.find(name);
+  if (app == apps_.end() || app->second.worker == worker) return;
+  auto directory = sys::open_directory(fd_.get(), name);
+  // A worker that cannot make its socket says so itself.
+  if (directory && ::fchown(directory->get(), worker, app->second.proxy) == 0) app->second.worker = worker;
+}
+
+void RuntimeDir::remove_app(const std::string& name) {
+  if (apps_.erase(name) == 0) return;
+  if (auto directory = sys::open_directory(fd_.get(), name)) sys::remove_sockets(directory->get());
+  ::unlinkat(fd_.get(), name.c_str(), AT_REMOVEDIR);
 }
 
 std::string RuntimeDir::relative_socket(const std::string& app, std::uint32_t slot, std::uint64_t sequence) {
@@ -161,11 +179,7 @@ void RuntimeDir::remove(const std::string& relative) const {
 
 void RuntimeDir::clean_up() {
   if (!lock_) return;  // another rota's files
-  for (const std::string& app : apps_) {
-    if (auto directory = sys::open_directory(fd_.get(), app)) sys::remove_sockets(directory->get());
-    ::unlinkat(fd_.get(), app.c_str(), AT_REMOVEDIR);
-  }
-  apps_.clear();
+  while (!apps_.empty()) remove_app(std::string(apps_.begin()->first));
 }
 
 OpenedLog open_log_file(const std::string& path) {

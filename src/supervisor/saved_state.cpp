@@ -37,13 +37,6 @@ struct Startable {
 
 }  // namespace
 
-std::uint64_t SavedApp::server_id(std::string_view address) const {
-  for (const SavedServer& server : servers) {
-    if (server.address == address) return server.id;
-  }
-  return 0;
-}
-
 const SavedApp* SavedState::find(std::string_view name) const {
   for (const SavedApp& app : apps) {
     if (app.name == name) return &app;

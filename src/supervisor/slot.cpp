@@ -1,6 +1,7 @@
 #include "rota/supervisor/slot.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -18,16 +19,16 @@ Duration until(TimePoint when, TimePoint now) {
 
 }  // namespace
 
-Slot::Slot(const Surface& surface, const config::App& app, std::optional<sys::User> change_to, std::uint32_t number,
-           SlotListener& listener)
+Slot::Slot(const Surface& surface, Recipe recipe, std::uint32_t number, SlotListener& listener)
     : surface_(surface),
-      app_(app),
-      change_to_(std::move(change_to)),
+      recipe_(std::move(recipe)),
+      app_(*recipe_.app),
       number_(number),
-      label_(fmt::format("{}.{}", app.name, number)),
+      label_(fmt::format("{}.{}", app_.name, number)),
       listener_(listener),
-      policy_(policy_of(app)),
-      checker_(surface.loop, rules_of(app), surface.random, *this),
+      policy_(policy_of(app_)),
+      health_path_(app_.health.path),
+      checker_(surface.loop, rules_of(app_), surface.random, *this),
       deadline_(surface.loop, *this),
       tail_timer_(surface.loop, *this) {}
 
@@ -36,6 +37,17 @@ Slot::~Slot() = default;
 void Slot::want(const Desired& desired) {
   desired_ = desired;
   apply(WantedChanged{});
+}
+
+void Slot::leave() {
+  label_ += " (leaving)";  // another worker of this slot may write to the log
+  want(Desired{false, true, {}, {}});
+}
+
+void Slot::configure(const config::App& app) {
+  policy_ = policy_of(app);
+  health_path_ = app.health.path;
+  checker_.change(rules_of(app));
 }
 
 void Slot::grant() {
@@ -47,11 +59,12 @@ void Slot::grant() {
 
 void Slot::send_spawn() {
   WorkerPlace place{number_, surface_.runtime_dir.absolute(RuntimeDir::relative_socket(app_.name, number_, sequence_))};
-  surface_.keeper.spawn(spawn_id_, worker_spec(app_, place, change_to_, surface_.inherited_env));
+  surface_.runtime_dir.give_app(app_.name, recipe_.change_to ? recipe_.change_to->uid : ::geteuid());
+  surface_.keeper.spawn(spawn_id_, worker_spec(app_, place, recipe_.change_to, surface_.inherited_env));
 }
 
 void Slot::adopt(const SavedWorker& saved, std::optional<Found> found) {
-  desired_ = {};  // it is wanted: the app's configuration still has it
+  desired_ = {};  // unless leave() says otherwise
   sequence_ = saved.sequence;
   life_.failures = saved.failures;
   life_.restarts = saved.restarts;
@@ -66,6 +79,13 @@ void Slot::adopt(const SavedWorker& saved, std::optional<Found> found) {
   if (found) attach_output(found->pid, std::move(found->output));
   apply(adopted);
   if (!found) apply(Vanished{});
+}
+
+SavedWorker Slot::saved(SavedPart part) const {
+  SavedWorker saved = save_worker(number_, spawn_id_, sequence_, life_);
+  saved.part = part;
+  saved.config_hash = recipe_.hash;
+  return saved;
 }
 
 void Slot::on_spawned(int pid, Fds output) {
@@ -230,7 +250,7 @@ void Slot::on_odd_health_path(int status) {
   log::warning(
       "{} answers {} on its health path {}: it takes part, but its checks will fail; give `health` a path that "
       "answers 200",
-      label_, status, app_.health.path);
+      label_, status, health_path_);
 }
 
 void Slot::on_output_ended(WorkerOutput& output) {

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from signal import SIGKILL, SIGTERM
@@ -48,6 +49,43 @@ def wait_for(condition, timeout=15.0, what="a condition"):
         if time.monotonic() > end:
             raise AssertionError(f"waited {timeout * PATIENCE:g} s in vain for {what}")
         time.sleep(0.01)
+
+
+class Load:
+    """Clients that ask without a pause while something else happens; every answer that is not a 200 is in `failed`."""
+
+    def __init__(self, address, target="/", clients=4):
+        self.address, self.target = address, target
+        self.failed, self.answered = [], [0] * clients
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(clients)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        wait_for(lambda: all(self.answered), 15, "every client to be answered once")
+        return self
+
+    def _run(self, number):
+        try:
+            with Client(self.address) as client:
+                while not self._stop.is_set():
+                    response = client.get(self.target)
+                    if response.status != 200:
+                        self.failed.append(response)
+                    self.answered[number] += 1
+        except Exception as error:  # whatever it is, a client has seen it
+            self.failed.append(error)
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def goes_on(self):
+        """Waits until each client has been answered several times from now on."""
+        before = list(self.answered)
+        wait_for(lambda: self.failed or all(now > then + 5 for now, then in zip(self.answered, before)), 15, "answers")
 
 
 def _die_with_the_test():

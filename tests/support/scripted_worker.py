@@ -8,6 +8,7 @@ Environment (besides PORT and WORKER_ID):
   LISTEN_GATE      listen only when this file of GATES is there;  NEVER_LISTEN=1  never
   WRONG_PORT=1     listen on some TCP port instead of PORT
   EXIT_AT_START=N  print a sentence to stderr and exit with N;  SLOTS=1,3 restricts every start behaviour to these slots
+  DIE_AFTER=0.5    exit with 7 so many seconds after it began to listen
   IGNORE_TERM=1    outlive SIGTERM;  GRANDCHILD=1  fork a child that outlives us and ignores TERM
   JOURNAL_SIGNALS=1  note every signal, and survive all but TERM
   UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there
@@ -318,6 +319,9 @@ def main():
             signal.pause()
     sock = listen()
     listener.append(sock)
+    if scripted("DIE_AFTER"):
+        print("the cache is corrupt", file=sys.stderr, flush=True)
+        threading.Timer(float(os.environ["DIE_AFTER"]), os._exit, (7,)).start()
     while True:
         if "ACCEPT_GATE" in os.environ:
             wait_gate(os.environ["ACCEPT_GATE"])

@@ -58,6 +58,8 @@ class Decoder {
  public:
   explicit Decoder(std::string_view in) : in_(in) {}
 
+  // So far everything was there.
+  bool ok() const { return ok_; }
   // After the last field: everything was there and nothing is left over.
   bool complete() const { return ok_ && in_.empty(); }
 

@@ -24,6 +24,7 @@ struct CheckRules {
   bool strict_ready = false;  // ready: http
   Duration interval{5s};
   Duration timeout{2s};
+  bool operator==(const CheckRules&) const = default;
 };
 CheckRules rules_of(const config::App& app);
 
@@ -47,12 +48,14 @@ class Checker final : uv::TimerListener, ProbeListener {
   Checker(uv::Loop& loop, CheckRules rules, std::mt19937_64& random, CheckListener& listener);
 
   void aim(sys::SocketAddress address);
+  void change(CheckRules rules);
   void set(Checks checks);  // nothing happens when it is set already
   void check_soon();        // health only
 
  private:
   void on_timer(uv::Timer& timer) override;
   void on_probe(const ProbeOutcome& outcome) override;
+  void begin();
   void probe();
   void use(const ProbeOutcome& outcome);
   Duration jittered() const;

@@ -60,8 +60,8 @@ class Listeners {
   void found(const ipc::Shelved& shelved);
   // bind_missing: false when the end has begun; what was closed for it stays closed.
   void prepare(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing);
-  bool preparing() const { return plan_.has_value(); }
   void commit();
+  void abandon();  // what was bound for the plan is closed again
   void on_bound(const ipc::Bound& bound);
   void close_all();  // what is being prepared, too
 
@@ -81,7 +81,6 @@ class Listeners {
   };
   void bind(const Listener& planned);
   void finish();
-  void undo();
   void unshelve(const std::string& name);
 
   KeeperLink& keeper_;

@@ -5,15 +5,16 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
-#include <vector>
 
 #include "rota/base/unique_fd.h"
 #include "rota/supervisor/start_failure.h"
 
 namespace rota::supervisor {
 
-inline constexpr std::uint64_t kReservedSequences = 64;  // per write of the lock file
+inline constexpr std::uint64_t kSequenceMax = 9'999'999'999;  // as config/ measures paths by
+inline constexpr std::uint64_t kReservedSequences = 64;       // per write of the lock file
 
 class RuntimeDir {
  public:
@@ -25,9 +26,13 @@ class RuntimeDir {
   void unlock() { lock_.reset(); }
   int lock_fd() const { return lock_.get(); }
 
-  // Owned by the workers' user; the proxy's group may connect. keep_sockets: workers of an earlier supervisor live
-  // there.
-  Failure make_app(const std::string& name, uid_t worker, gid_t proxy, bool keep_sockets);
+  // Owned by the workers' user; the proxy's group may connect. in_use: workers of an earlier supervisor live there, and
+  // it stays as it is.
+  Failure make_app(const std::string& name, uid_t worker, gid_t proxy, bool in_use);
+  bool has_app(const std::string& name) const { return apps_.contains(name); }
+  // Before a start: workers of two users may share it for a while, and only the one who starts makes a file in it.
+  void give_app(const std::string& name, uid_t worker);
+  void remove_app(const std::string& name);
 
   const std::string& path() const { return path_; }
   // For a socket path: never given before in this directory, by this rota or an earlier one. A worker that outlives its
@@ -52,7 +57,11 @@ class RuntimeDir {
   std::string keeper_pid_;      // as written into the lock file
   std::uint64_t sequence_ = 0;  // the last one given
   std::uint64_t reserved_ = 0;  // and the last one the lock file allows for
-  std::vector<std::string> apps_;
+  struct Owner {
+    uid_t worker = 0;
+    gid_t proxy = 0;
+  };
+  std::map<std::string, Owner> apps_;
 };
 
 // For appending; see open_for_append() for links.

@@ -11,11 +11,12 @@
 
 #include "rota/config/config.h"
 #include "rota/supervisor/lifecycle.h"
+#include "rota/supervisor/rollout.h"
 #include "rota/supervisor/shutdown.h"
 
 namespace rota::supervisor {
 
-inline constexpr std::uint32_t kSavedStateVersion = 2;  // first in the bulk; another one is not read at all
+inline constexpr std::uint32_t kSavedStateVersion = 3;  // first in the bulk; another one is not read at all
 
 // Which state a slot was in; in the order of State's alternatives.
 enum class SavedPhase : std::uint8_t {
@@ -31,10 +32,20 @@ enum class SavedPhase : std::uint8_t {
 };
 static_assert(std::variant_size_v<State> == static_cast<std::size_t>(SavedPhase::count_));
 
+// What a worker is to its slot.
+enum class SavedPart : std::uint8_t {
+  serving,
+  replacement,  // stands beside the one that serves
+  leaving,      // replaced, or its slot is gone
+  count_,
+};
+
 struct SavedWorker {
   std::uint32_t slot = 0;
-  std::uint64_t spawn_id = 0;  // 0: no process
-  std::uint64_t sequence = 0;  // of its socket path
+  SavedPart part = SavedPart::serving;
+  std::uint64_t config_hash = 0;  // of what it was started with
+  std::uint64_t spawn_id = 0;     // 0: no process
+  std::uint64_t sequence = 0;     // of its socket path
   SavedPhase phase = SavedPhase::stopped;
   StopReason reason = StopReason::not_wanted;  // of stopping and killing
   std::int64_t deadline_ns = 0;                // when the phase ends by itself: delay, drain, grace; 0: it does not
@@ -47,6 +58,8 @@ struct SavedWorker {
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.slot);
+    a(s.part);
+    a(s.config_hash);
     a(s.spawn_id);
     a(s.sequence);
     a(s.phase);
@@ -60,8 +73,20 @@ struct SavedWorker {
     a(s.trouble);
   }
 };
+// A configuration that is not the newest, which workers run all the same: they come back with it when they die.
+struct SavedRecipe {
+  std::uint64_t config_hash = 0;
+  std::uint64_t generation = 0;
+  std::string app;  // see encode_app()
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.config_hash);
+    a(s.generation);
+    a(s.app);
+  }
+};
 struct SavedServer {
-  std::string address;
+  std::string address;  // numeric
   std::uint64_t id = 0;
   template <class A, class S>
   static void fields(A& a, S& s) {
@@ -69,24 +94,41 @@ struct SavedServer {
     a(s.id);
   }
 };
+struct SavedName {
+  std::string host;
+  std::vector<std::string> addresses;
+  template <class A, class S>
+  static void fields(A& a, S& s) {
+    a(s.host);
+    a(s.addresses);
+  }
+};
 struct SavedApp {
   std::string name;
-  std::uint64_t config_hash = 0;  // of what its workers were started with
+  bool removed = false;           // no longer configured; its workers leave. Its settings are the first recipe
+  std::uint64_t config_hash = 0;  // of what its workers are started with from now on
   std::uint64_t generation = 1;
   bool boot_over = false;  // its first start has been judged
+  Rollout::Stage rollout = Rollout::Stage::idle;
+  std::uint32_t rollout_slot = 0;
+  std::vector<SavedRecipe> recipes;
   std::vector<SavedWorker> workers;
   std::vector<SavedServer> servers;
+  std::vector<SavedName> names;
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.name);
+    a(s.removed);
     a(s.config_hash);
     a(s.generation);
     a(s.boot_over);
+    a(s.rollout);
+    a(s.rollout_slot);
+    a(s.recipes);
     a(s.workers);
     a(s.servers);
+    a(s.names);
   }
-
-  std::uint64_t server_id(std::string_view address) const;  // 0: not known
 };
 // An end that has begun goes on: its time is not given twice, nor its first signal.
 struct SavedShutdown {

@@ -36,8 +36,14 @@ class ShutdownPlan {
     std::uint32_t terms = 0;
   };
 
-  // longest_grace: of all apps; so much of the time is left to the workers.
+  ShutdownPlan() = default;
   ShutdownPlan(const config::Shutdown& rules, Duration longest_grace) : rules_(rules), grace_(longest_grace) {}
+  // longest_grace: of all apps; so much of the time is left to the workers. Once it has begun nothing changes any more.
+  void use(const config::Shutdown& rules, Duration longest_grace) {
+    if (begun()) return;
+    rules_ = rules;
+    grace_ = longest_grace;
+  }
 
   // Before anything else: what an earlier supervisor had begun goes on in the time that was left.
   ShutdownOrders resume(const Progress& progress, TimePoint now);
@@ -62,7 +68,7 @@ class ShutdownPlan {
   TimePoint kill_end() const;
 
   config::Shutdown rules_;
-  Duration grace_;
+  Duration grace_{};
   Stage stage_ = Stage::serving;
   ExitCode code_ = ExitCode::clean;
   std::uint32_t terms_ = 0;

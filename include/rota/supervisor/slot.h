@@ -14,9 +14,11 @@
 #include "rota/ipc/proxy_protocol.h"
 #include "rota/supervisor/checker.h"
 #include "rota/supervisor/environment.h"
+#include "rota/supervisor/followed_name.h"
 #include "rota/supervisor/keeper_link.h"
 #include "rota/supervisor/lifecycle.h"
 #include "rota/supervisor/output.h"
+#include "rota/supervisor/recipe.h"
 #include "rota/supervisor/runtime_dir.h"
 #include "rota/supervisor/saved_state.h"
 
@@ -35,6 +37,8 @@ struct Surface {
   std::mt19937_64& random;
   const std::vector<std::string>& inherited_env;
   std::uint64_t& next_id;
+  Lookup::Ask ask = look_up;  // names
+  FollowedName::Pace name_pace{};
 };
 
 class Slot;
@@ -50,11 +54,15 @@ class SlotListener {
 
 class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
  public:
-  Slot(const Surface& surface, const config::App& app, std::optional<sys::User> change_to, std::uint32_t number,
-       SlotListener& listener);
+  // The newest settings of the app are taken from the recipe, too, until configure().
+  Slot(const Surface& surface, Recipe recipe, std::uint32_t number, SlotListener& listener);
   ~Slot();
 
   void want(const Desired& desired);
+  // It is replaced, or not needed any more: drained, then stopped.
+  void leave();
+  // What its worker takes as it runs: checks, patience, ways to stop.
+  void configure(const config::App& app);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.
   void grant();
   void send_spawn();
@@ -72,11 +80,12 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   void on_drained();
 
   std::uint32_t number() const { return number_; }
+  const Recipe& recipe() const { return recipe_; }
   const Lifecycle& life() const { return life_; }
   std::uint64_t spawn_id() const { return spawn_id_; }
   bool idle() const { return std::holds_alternative<Stopped>(life_.state) && tails_.empty(); }
   std::optional<ipc::UpstreamState> upstream() const;
-  SavedWorker saved() const { return save_worker(number_, spawn_id_, sequence_, life_); }
+  SavedWorker saved(SavedPart part) const;
   const LastLines& last_lines() const { return *last_lines_; }
   const std::string& label() const { return label_; }  // "web.0"
 
@@ -100,12 +109,13 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   void on_output_ended(WorkerOutput& output) override;
 
   const Surface& surface_;
-  const config::App& app_;
-  std::optional<sys::User> change_to_;
+  Recipe recipe_;
+  const config::App& app_;  // the recipe's
   std::uint32_t number_;
   std::string label_;
   SlotListener& listener_;
   Policy policy_;
+  std::string health_path_;
 
   Desired desired_{false, true, {}, {}};
   Lifecycle life_;

@@ -69,6 +69,16 @@ TEST_CASE("a fixed port is bound as a group, and again at once after it was give
   CHECK(result.entry->port == port);
 }
 
+TEST_CASE("a port of ours can be had at all addresses before it is given up at one") {
+  Shelf shelf;
+  std::uint16_t port = shelf.bind(tcp("one", 0, 2)).entry->port;
+  ipc::Bind all = tcp("all", port, 2);
+  all.host = "0.0.0.0";
+  auto result = shelf.bind(all);
+  REQUIRE(result.error == 0);
+  CHECK(result.entry->port == port);
+}
+
 TEST_CASE("what cannot be an address is refused") {
   Shelf shelf;
   ipc::Bind request = tcp("web", 0);

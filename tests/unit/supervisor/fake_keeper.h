@@ -46,6 +46,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
  public:
   // What a spawned worker does.
   enum class Play { listens, hangs, dies };
+  static constexpr std::uint16_t kAnyPort = 4711;
 
   struct Worker {
     ipc::SpawnSpec spec;
@@ -119,15 +120,18 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   // What it plays.
   Play play = Play::listens;
   int bind_error = 0;
+  std::uint16_t refused_port = 0;  // 0: bind_error is of every port
   bool die_on_term = true;
   std::string earlier_state;                     // told by list
   std::vector<std::uint64_t> earlier_processes;  // of `workers`
   std::map<std::string, bool> shelf;             // name -> listener
-  UniqueFd lock;                                 // what stands on it under that name
+  std::map<std::string, UniqueFd> shelved_fds;   // what stands on it: "lock", "config"
 
   // What it saw.
   std::map<std::uint64_t, Worker> workers;
   std::vector<std::uint64_t> spawned;
+  std::vector<std::string> bound_names;  // shelf names
+  std::vector<std::string> unshelved;    // shelf names
   std::vector<ipc::Signal> signals;
   std::vector<std::uint64_t> acknowledged;
   std::vector<std::string> notified;
@@ -195,17 +199,24 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       case list: tell_all(); break;
       case bind: {
         auto message = get<ipc::Bind>(packet);
-        if (bind_error == 0) shelf[std::string(message.name)] = true;
-        REQUIRE(channel_.send(ipc::Bound{message.name, bind_error, "bind", 4711}));
+        int error = refused_port == 0 || message.port == refused_port ? bind_error : 0;
+        if (error == 0) shelf[std::string(message.name)] = true;
+        bound_names.emplace_back(message.name);
+        REQUIRE(channel_.send(ipc::Bound{message.name, error, "bind", message.port != 0 ? message.port : kAnyPort}));
         break;
       }
       case shelve: {
         auto name = std::string(get<ipc::Shelve>(packet).name);
         shelf[name] = false;
-        if (name == "lock") lock = std::move(packet.fds[0]);
+        shelved_fds[name] = std::move(packet.fds[0]);
         break;
       }
-      case unshelve: shelf.erase(std::string(get<ipc::Unshelve>(packet).name)); break;
+      case unshelve: {
+        auto name = std::string(get<ipc::Unshelve>(packet).name);
+        REQUIRE(shelf.erase(name) == 1);
+        unshelved.push_back(name);
+        break;
+      }
       case save_state:
         saved_bytes = bulk(packet);
         saved = supervisor::decode_state(saved_bytes);
@@ -231,9 +242,9 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       REQUIRE(channel_.send(ipc::Listed{id, worker.pid, false, 0}, fds));
     }
     for (const auto& [name, listener] : shelf) {
-      std::array<int, 1> fds = {name == "lock" ? lock.get() : 0};
-      REQUIRE(
-          channel_.send(ipc::Shelved{name, false, listener, listener ? std::uint16_t{4711} : std::uint16_t{0}}, fds));
+      auto known = shelved_fds.find(name);
+      std::array<int, 1> fds = {known != shelved_fds.end() ? known->second.get() : 0};
+      REQUIRE(channel_.send(ipc::Shelved{name, false, listener, listener ? kAnyPort : std::uint16_t{0}}, fds));
     }
     if (!earlier_state.empty()) {
       auto memory = ipc::make_bulk("state", earlier_state);

@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "rota/supervisor/environment.h"
+#include "rota/supervisor/kept_config.h"
 #include "rota/supervisor/saved_state.h"
 #include "rota/supervisor/users.h"
 
@@ -105,7 +106,8 @@ TEST_CASE("umask, limits and the likelihood of being killed are the app's") {
   REQUIRE(explain_spawn_failure("exec", ENOENT, "nod") == "exec nod: No such file or directory");
   REQUIRE(explain_spawn_failure("oom_score_adj", EACCES, "-500") ==
           "oom_score_adj cannot be -500: Permission denied; only root may make it less than rota's own");
-  REQUIRE(explain_spawn_failure("limits", EPERM, "resource 7").find("only root") != std::string::npos);
+  REQUIRE(explain_spawn_failure("limits", EPERM, "resource 7") ==
+          "limits.nofile cannot be set: Operation not permitted; only root may raise a limit above rota's own");
 }
 
 TEST_CASE("a process stays who it is, unless it is told otherwise and may change") {
@@ -153,7 +155,16 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   SavedState state;
   state.next_id = 77;
   state.shutdown = {ShutdownPlan::Stage::stopping, 17, 69, 1};
-  state.apps.push_back({"web", 1234, 1, true, {save_worker(3, 55, 8, life)}, {{"10.0.0.7:80", 12}}});
+  SavedApp web;
+  web.name = "web";
+  web.config_hash = 1234;
+  web.rollout = Rollout::Stage::failed;
+  web.recipes = {{99, 3, encode_app(sample_app())}};
+  web.workers = {save_worker(3, 55, 8, life)};
+  web.workers[0].part = SavedPart::leaving;
+  web.servers = {{"10.0.0.7:80", 12}};
+  web.names = {{"db", {"10.0.0.7", "10.0.0.8"}}};
+  state.apps.push_back(web);
   std::string bytes = encode_state(state);
 
   auto back = decode_state(bytes);
@@ -163,8 +174,11 @@ TEST_CASE("a saved state comes back whole, or not at all") {
   REQUIRE(app != nullptr);
   REQUIRE(back->find("nothing") == nullptr);
   const SavedWorker& worker = app->workers.at(0);
-  REQUIRE(app->server_id("10.0.0.7:80") == 12);
-  REQUIRE(app->server_id("10.0.0.7:81") == 0);
+  REQUIRE(app->servers.at(0).id == 12);
+  REQUIRE(app->names.at(0).addresses.size() == 2);
+  REQUIRE(app->rollout == Rollout::Stage::failed);
+  REQUIRE(decode_app(app->recipes.at(0).app) == sample_app());
+  REQUIRE(worker.part == SavedPart::leaving);
   REQUIRE(worker.spawn_id == 55);
   REQUIRE(worker.sequence == 8);
   REQUIRE(back->shutdown.stage == ShutdownPlan::Stage::stopping);
