@@ -15,8 +15,8 @@ namespace rota::supervisor {
 inline constexpr std::uint32_t kLogMode = 0640;
 
 // For appending, made if it is missing. A symbolic link is followed once, and only one that root or our own user has
-// made: who may write to the directory of a log must not choose which file root appends to. For the same reason root writes nowhere that others may rename
-// directories (sys::in_other_hands). `path` becomes the link's target.
+// made: who may write to the directory of a log must not choose which file root appends to. For the same reason root
+// writes nowhere that others may rename directories (sys::in_other_hands). `path` becomes the link's target.
 Result<UniqueFd> open_for_append(std::string& path);
 
 class LogFile {

@@ -25,9 +25,9 @@ Result<UniqueFd> make_directory(int parent, const std::string& name, const Direc
 // Opens a directory without following a link in the last component.
 Result<UniqueFd> open_directory(int parent, const std::string& name);
 
-// For root, who opens files by their names: the first directory on the way to `path` that somebody else could put another
-// one in the place of, because it is theirs or everybody's (a sticky one is not); empty: there is none. Whoever owns the
-// parent of a log file can make root write elsewhere (CVE-2016-1247).
+// For root, who opens files by their names: the first directory on the way to `path` that somebody else could put
+// another one in the place of, because it is theirs or everybody's (a sticky one is not); empty: there is none. Whoever
+// owns the parent of a log file can make root write elsewhere (CVE-2016-1247).
 std::string in_other_hands(const std::string& path);
 
 // Removes the sockets, and nothing else, in this directory. How many.
