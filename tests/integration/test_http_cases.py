@@ -14,7 +14,7 @@ import rota_testing
 from http_cases import Lane
 from rota_testing import RELEASE, RotaCase, TREE, wait_for
 
-LANES = 4  # a daemon each
+LANES = 6  # a daemon each
 # Here a client is no lane's: a test of its own plays it below.
 ALONE = ("connections", "read_nothing", "read_drip")
 LIMITS = {"head": "64KiB", "target": "16KiB", "fields": 100, "body": "1GiB"}
@@ -32,7 +32,7 @@ def resident(pid):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
 
 
 class Cases(RotaCase):
@@ -41,7 +41,11 @@ class Cases(RotaCase):
         app = {"servers": [f"unix:{path}"], "timeouts": {"response": "1500ms"}}
         config = self.write_config({"web": app}, f"lane{index}.yaml", access_log="stdout", timeouts=TIMEOUTS, limits=LIMITS,
                                    runtime_dir=str(self.folder / f"run{index}"))
-        return path, self.start(config)
+        daemon = self.start(config)
+        with daemon.client() as client:  # whoever answers has begun wholly
+            client.send(b"no HTTP\r\n\r\n")
+            self.assertEqual(client.response().status, 400)
+        return path, daemon
 
     def run_corpus(self, lanes, byte_by_byte=False):
         """Runs every case once; returns the statuses that the clients of each lane have seen."""
@@ -69,14 +73,14 @@ class Cases(RotaCase):
 
     def test_every_case_has_the_preferred_outcome_and_leaves_nothing_behind(self):
         lanes = [self.begin_lane(i) for i in range(LANES)]
-        proxies = [daemon.address and daemon.role("proxy").pid for _, daemon in lanes]
-        before, sizes = [descriptors(p) for p in proxies], []
-        seen = [collections.Counter() for _ in lanes]
+        proxies = [daemon.role("proxy").pid for _, daemon in lanes]
+        before, sizes = [len(descriptors(p)) for p in proxies], []
+        seen = [collections.Counter({400: 1}) for _ in lanes]
         for byte_by_byte in (False, True, False):
             for total, more in zip(seen, self.run_corpus(lanes, byte_by_byte)):
                 total.update(more)
             for proxy, count in zip(proxies, before):
-                wait_for(lambda: descriptors(proxy) <= count, what=f"no more than {count} descriptors in the proxy")
+                wait_for(lambda: len(descriptors(proxy)) <= count, what=lambda: f"{count} descriptors, not {descriptors(proxy)}")
             sizes.append([resident(p) for p in proxies])
         for (_, daemon), proxy, total, first, last in zip(lanes, proxies, seen, sizes[1], sizes[2]):
             self.assertEqual(daemon.role("proxy").pid, proxy, "it is the same process")

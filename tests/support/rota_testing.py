@@ -47,7 +47,7 @@ def wait_for(condition, timeout=15.0, what="a condition"):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {timeout * PATIENCE:g} s in vain for {what}")
+            raise AssertionError(f"waited {timeout * PATIENCE:g} s in vain for {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
