@@ -67,9 +67,9 @@ void Role::run_deferred() {
   advance_apps();
   start_workers();
   judge_boot();
-  if (reloading_ && !settling()) finish_reload();
   save();
   publish();
+  if (reloading_ && !settling()) finish_reload();
   tell_status();
   if (reload_again_ && !pending_) {
     reload_again_ = false;

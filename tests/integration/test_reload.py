@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 
+import processes
 import rota_testing
 from rota_testing import Load, RotaCase, wait_for
 
@@ -224,6 +225,76 @@ class Crash(ReloadCase):
         self.kill_supervisor(daemon)
         self.assertEqual(daemon.wait_workers(2), self.pids)
         self.assertEqual(len(self.journal("started")), started)
+
+
+class Notify(ReloadCase):
+    """What the service manager is told."""
+
+    def start_notified(self, **environment):
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        path = str(self.folder / "notify")
+        self.manager.bind(path)
+        self.manager.settimeout(20)
+        self.told = []
+        self.app = self.scripted(2)
+        return self.start("run", "-c", self.write_config({"web": self.app}),
+                          environment={"NOTIFY_SOCKET": path, **environment})
+
+    def wait_told(self, beginning):
+        while True:
+            text = self.manager.recv(4096).decode()
+            self.told.append(text)
+            if text.startswith(beginning):
+                return text
+
+    def test_ready_reloading_status_and_stopping(self):
+        daemon = self.start_notified()
+        self.assertRegex(self.wait_told("STATUS=Serving on 127.0.0.1:"), r"; web: \d of 2 workers ready$")
+        if "READY=1" not in self.told:
+            self.wait_told("READY=1")
+        before = time.monotonic_ns() // 1000
+        self.write_config({"web": self.release()})
+        daemon.signal(signal.SIGHUP)
+        reloading = self.wait_told("RELOADING=1")
+        usec = int(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading)[1])
+        self.assertTrue(before <= usec <= time.monotonic_ns() // 1000)
+        self.assertIn("1 of 2 workers of web replaced; serving on", self.wait_told("STATUS=Reloading, 1"))
+        self.wait_told("READY=1")
+        (self.folder / "rota.yaml").write_text("a: [")
+        daemon.signal(signal.SIGHUP)
+        self.wait_told("RELOADING=1")
+        self.assertIn("(reload failed: ", self.wait_told("STATUS=Serving"))
+        self.wait_told("READY=1")
+        with daemon.client() as slow:
+            slow.send(b"GET /gate/late HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.wait_journal("request", path="/gate/late")
+            daemon.signal(signal.SIGTERM)
+            self.wait_told("STOPPING=1")
+            self.wait_told("STATUS=Stopping: waiting for clients")
+            self.open_gate("late")
+            self.assertEqual(slow.response().status, 200)
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_the_watchdog_is_fed_by_a_keeper_that_turns_and_by_no_other(self):
+        daemon = self.start_notified(WATCHDOG_USEC="200000")
+        self.wait_told("READY=1")
+        for _ in range(3):
+            self.wait_told("WATCHDOG=1")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            wait_for(lambda: processes.is_stopped(daemon.pid), what="a stopped keeper")
+            self.manager.settimeout(0)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    self.manager.recv(4096)  # what it said before
+            self.manager.settimeout(1)
+            with self.assertRaises(TimeoutError):
+                self.manager.recv(4096)
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        self.manager.settimeout(20)
+        self.wait_told("WATCHDOG=1")
 
 
 if __name__ == "__main__":

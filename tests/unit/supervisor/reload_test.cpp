@@ -495,8 +495,7 @@ TEST_CASE("after a failed reload and a crash workers come back as they were, and
   hand_over(first, second, living);
   FakeKeeper& keeper = *second.keeper;
   second.start();
-  second.until([&] { return second.told("READY=1") == 1; });
-  REQUIRE(keeper.ready() == 2);
+  second.until([&] { return second.told("READY=1") == 1 && keeper.ready() == 2; });
   keeper.exit(living[0], SIGKILL);
   second.until([&] { return keeper.ready() == 2 && keeper.spawned.size() == 1; });
   REQUIRE(second.spawned_with(0) == "app");
