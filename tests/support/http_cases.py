@@ -227,7 +227,7 @@ class Lane:
 
     async def send(self, case, raw, writer):
         try:
-            step = 1 if case.get("byte_per_write") else max(1, len(raw) // 1000) if self.byte_by_byte else len(raw) or 1
+            step = 1 if case.get("byte_per_write") else max(1, len(raw) // 300) if self.byte_by_byte else len(raw) or 1
             for at in range(0, len(raw), step):
                 writer.write(raw[at : at + step])
                 await writer.drain()
