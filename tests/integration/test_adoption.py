@@ -149,9 +149,9 @@ class Adoption(RotaCase):
     PRINTER = """
 import os, signal, sys, time
 longest, number, began = 0.0, 0, time.monotonic()
-signal.signal(signal.SIGTERM, lambda *_: (print(f"longest write {longest:.3f} s of {number}", flush=True), os._exit(0)))
+signal.signal(signal.SIGTERM, lambda *_: (print("longest write %.3f s of %d" % (longest, number), flush=True), os._exit(0)))
 while True:
-    text = "".join(f"n{number + i} {'x' * 90}\\n" for i in range(100))
+    text = "".join("n%d %s\\n" % (number + i, "x" * 90) for i in range(100))
     before = time.monotonic()
     os.write(1, text.encode())
     longest = max(longest, time.monotonic() - before)

@@ -50,7 +50,8 @@ class FilePage(unittest.TestCase):
         if not path.exists():
             self.skipTest("the pages were not built (target man_pages)")
         page = path.read_text().replace("\\-", "-")
-        keys = re.findall(r"^\| `([a-z_.A-Z\[\]]+)` \|", (TREE / "docs/CONFIG.md").read_text(), re.M)
+        tables = re.findall(r"^\| Key \|.*\n((?:\|.*\n)+)", (TREE / "docs/CONFIG.md").read_text(), re.M)
+        keys = re.findall(r"^\| `([a-z_.A-Z\[\]]+)` \|", "".join(tables), re.M)
         self.assertGreater(len(keys), 20)
         missing = [key for key in keys if not re.search(rf"^\.B .*{re.escape(key)}$", page, re.M)]
         self.assertEqual(missing, [])

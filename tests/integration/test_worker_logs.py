@@ -195,7 +195,7 @@ class FullDisk(RotaCase):
         self.disk = self.folder / "disk"
         self.disk.mkdir()
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mount(b"tmpfs", str(self.disk).encode(), b"tmpfs", 0, b"size=256k,mode=0777") != 0:
+        if libc.mount(b"tmpfs", str(self.disk).encode(), b"tmpfs", 0, b"size=256k,mode=0755") != 0:
             self.skipTest("nothing may be mounted here")
         self.addCleanup(lambda: libc.umount2(str(self.disk).encode(), 2))
 
