@@ -201,6 +201,7 @@ void Slot::aim_checker() {
 
 void Slot::attach_output(int pid, Fds output) {
   if (output.size() != 2) return;
+  if (!last_lines_->all().empty()) earlier_lines_ = last_lines_;
   last_lines_ = std::make_shared<LastLines>();
   output_ = std::make_unique<WorkerOutput>(surface_.loop, WorkerTag{app_.name, number_, pid}, std::move(output[0]),
                                            std::move(output[1]), surface_.logs.of(app_.name), last_lines_,

@@ -267,9 +267,9 @@ void WorkerSet::save(SavedApp& saved) const {
 
 void WorkerSet::tell_last_lines() const {
   for (const auto& slot : slots_) {
-    if (slot->last_lines().all().empty()) continue;
+    if (slot->last_words().all().empty()) continue;
     log::error("{}'s last lines on stderr:", slot->label());
-    for (const std::string& line : slot->last_lines().all()) log::error("  {}", line);
+    for (const std::string& line : slot->last_words().all()) log::error("  {}", line);
     return;  // one worker's words: the others say the same
   }
 }

@@ -58,18 +58,30 @@ void check_round_trip(const RequestHead& head) {
   ROTA_CHECK(parser.consumed() == out.size());
   ROTA_CHECK(again.method_text == head.method_text && again.target == head.target && again.host == head.host);
   ROTA_CHECK(again.framing.kind == head.framing.kind && again.framing.length == head.framing.length);
-  ROTA_CHECK(again.expect_continue == head.expect_continue && again.keep_alive && !again.upgrade);
-  ROTA_CHECK(again.nominated.empty());
+  ROTA_CHECK(again.expect_continue == head.expect_continue && again.keep_alive);
+  // What this hop asks of the next: one of the two, or neither, and it is never the client's own words.
+  const bool asks_trailers = head.te_trailers && !head.websocket;
+  ROTA_CHECK(again.websocket == head.websocket && again.upgrade == head.websocket);
+  ROTA_CHECK(again.te_trailers == asks_trailers && again.nominated.empty());
   unsigned forwarded_for = 0;
+  unsigned connection = 0;
   for (const Field& field : again.fields) {
     if (equals_lower(field.name, "x-forwarded-for")) {
       ++forwarded_for;
       ROTA_CHECK(field.value == kClient);
     }
-    ROTA_CHECK(is_own(field) || came_from_client(head, field));
-    ROTA_CHECK(!equals_lower(field.name, "connection") && !equals_lower(field.name, "te"));
+    if (equals_lower(field.name, "connection")) {
+      ++connection;
+      ROTA_CHECK(field.value == (head.websocket ? "upgrade" : "TE"));
+    } else if (equals_lower(field.name, "te")) {
+      ROTA_CHECK(asks_trailers && field.value == "trailers");
+    } else if (equals_lower(field.name, "upgrade")) {
+      ROTA_CHECK(head.websocket && field.value == "websocket");
+    } else {
+      ROTA_CHECK(is_own(field) || came_from_client(head, field));
+    }
   }
-  ROTA_CHECK(forwarded_for == 1);
+  ROTA_CHECK(forwarded_for == 1 && connection == (head.websocket || asks_trailers ? 1u : 0u));
 }
 
 // Lists that a trusted peer sent and that we add to: whoever reads them finds what was there, and us behind it.

@@ -2,27 +2,14 @@
 import ctypes
 import json
 import os
-import pathlib
 import re
 import signal
-import subprocess
-import tempfile
 import unittest
 
 import rota_testing
 from rota_testing import RotaCase, wait_for
 
 PRINTS = "echo to-stdout; echo to-stderr >&2; exec sleep 1000"
-
-
-def setUpModule():
-    """Only as long as the file cannot say it."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        file = pathlib.Path(folder) / "rota.yaml"
-        file.write_text(json.dumps({"apps": {"web": {"command": "sleep 1", "log": {"format": "json"}}}}))
-        told = subprocess.run([rota_testing.ROTA, "check", str(file)], capture_output=True, text=True).stderr
-    if '"log" is not available in this version' in told:
-        raise unittest.SkipTest("apps have no `log` yet")
 
 
 def lines_of(path):
@@ -157,6 +144,13 @@ class Ending(RotaCase):
 
     def test_the_last_word_of_a_start_that_failed_has_the_workers_words(self):
         app = self.scripted(1, env={"EXIT_AT_START": "5"}, start_timeout="1s")
+        daemon = self.ends("run", "-c", self.write_config({"web": app}, boot="fail"))
+        self.assertEqual(daemon.code, 69)
+        self.assertRegex(daemon.log, r"(?s)no worker became ready.*last lines on stderr:.*the database is not there")
+
+    def test_a_worker_that_says_nothing_leaves_the_last_word_to_the_one_before_it(self):
+        says_it_once = "[ -e said ] && exec sleep 1000; : > said; echo the database is not there >&2; exit 5"
+        app = {"command": ["/bin/sh", "-c", says_it_once], "directory": str(self.folder), "workers": 1, "start_timeout": "1s"}
         daemon = self.ends("run", "-c", self.write_config({"web": app}, boot="fail"))
         self.assertEqual(daemon.code, 69)
         self.assertRegex(daemon.log, r"(?s)no worker became ready.*last lines on stderr:.*the database is not there")

@@ -87,6 +87,8 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   std::optional<ipc::UpstreamState> upstream() const;
   SavedWorker saved(SavedPart part) const;
   const LastLines& last_lines() const { return *last_lines_; }
+  // The same, or, of a worker that has said nothing yet, those of the one before it.
+  const LastLines& last_words() const { return last_lines_->all().empty() ? *earlier_lines_ : *last_lines_; }
   const std::string& label() const { return label_; }  // "web.0"
 
  private:
@@ -124,6 +126,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   bool proxy_doubts_ = false;   // a proxy could not connect; the next good check is told to it
   // Of the newest worker; one of before may still be writing to its own.
   std::shared_ptr<LastLines> last_lines_ = std::make_shared<LastLines>();
+  std::shared_ptr<LastLines> earlier_lines_ = std::make_shared<LastLines>();
   std::string listens_elsewhere_;    // as told last
   std::vector<std::string> quoted_;  // of the worker that was quoted last
   std::unique_ptr<WorkerOutput> output_;
