@@ -1,7 +1,5 @@
 #include "rota/supervisor/output.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 
 #include "rota/sys/socket.h"
@@ -15,9 +13,14 @@ constexpr std::size_t kCatchUpReads = 64;  // a full pipe of 1 MiB
 }  // namespace
 
 WorkerOutput::WorkerOutput(uv::Loop& loop, WorkerTag tag, UniqueFd standard_output, UniqueFd standard_error,
-                           std::shared_ptr<WorkerLog> log, std::shared_ptr<LastLines> last_lines,
+                           std::shared_ptr<WorkerLog> log, std::shared_ptr<LastLines> last_lines, sys::PipePeek& peek,
                            WorkerOutputListener& listener)
-    : loop_(loop), tag_(std::move(tag)), log_(std::move(log)), last_lines_(std::move(last_lines)), listener_(listener) {
+    : loop_(loop),
+      tag_(std::move(tag)),
+      log_(std::move(log)),
+      last_lines_(std::move(last_lines)),
+      peek_(peek),
+      listener_(listener) {
   open(out_, std::move(standard_output), OutputKind::standard_output);
   open(err_, std::move(standard_error), OutputKind::standard_error);
 }
@@ -38,10 +41,8 @@ void WorkerOutput::open(Pipe& pipe, UniqueFd fd, OutputKind kind) {
 bool WorkerOutput::read_once(Pipe& pipe) {
   if (pipe.ended) return false;
   std::span<char> scratch = loop_.scratch().first(kOutputReadMax);
-  ssize_t n = 0;
-  do {
-    n = ::read(pipe.fd.get(), scratch.data(), scratch.size());
-  } while (n < 0 && errno == EINTR);
+  bool taken = false;
+  ssize_t n = peek_.peek(pipe.fd.get(), scratch, taken);
   if (n < 0 && errno == EAGAIN) return false;
   if (n <= 0) {
     end(pipe);
@@ -50,6 +51,7 @@ bool WorkerOutput::read_once(Pipe& pipe) {
   pipe.lines.feed({scratch.data(), static_cast<std::size_t>(n)},
                   [&](std::string_view line, bool continues) { show(pipe, line, continues); });
   log_->flush(&pipe);
+  if (!taken) sys::PipePeek::take(pipe.fd.get(), static_cast<std::size_t>(n), scratch);
   return true;
 }
 

@@ -39,7 +39,8 @@ Role::Role(uv::Loop& loop, Outside outside, UniqueFd channel)
       proxy_(loop, *this),
       listeners_(keeper_, *this),
       logs_(log_settings()),
-      surface_{loop, keeper_, runtime_dir_, logs_, random_, inherited_env_, next_id_, outside_.ask, outside_.name_pace},
+      surface_{loop,    keeper_,        runtime_dir_, logs_,        peek_,
+               random_, inherited_env_, next_id_,     outside_.ask, outside_.name_pace},
       strangers_(loop, keeper_),
       shutdown_timer_(loop, *this) {
   keeper_.hello();

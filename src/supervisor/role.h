@@ -155,6 +155,7 @@ class Role final : KeeperListener,
   Listeners listeners_;
   RuntimeDir runtime_dir_;
   WorkerLogs logs_;
+  sys::PipePeek peek_;
   Surface surface_;
   Strangers strangers_;
   ShutdownPlan shutdown_;

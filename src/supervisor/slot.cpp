@@ -205,7 +205,7 @@ void Slot::attach_output(int pid, Fds output) {
   last_lines_ = std::make_shared<LastLines>();
   output_ = std::make_unique<WorkerOutput>(surface_.loop, WorkerTag{app_.name, number_, pid}, std::move(output[0]),
                                            std::move(output[1]), surface_.logs.of(app_.name), last_lines_,
-                                           static_cast<WorkerOutputListener&>(*this));
+                                           surface_.peek, static_cast<WorkerOutputListener&>(*this));
 }
 
 // The exit is acknowledged when its output has been read: until then the keeper holds the pipes, whatever happens to

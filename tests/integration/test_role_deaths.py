@@ -1,5 +1,6 @@
 """The keeper's promise: a supervisor or proxy that dies is started again, and the workers never notice."""
 import os
+import re
 import signal
 import time
 
@@ -64,6 +65,36 @@ class RoleDeaths(RotaCase):
         os.kill(pids[1], signal.SIGKILL)
         wait_for(lambda: daemon.wait_workers(2)[1] != pids[1], what="a new worker")
         daemon.stop()
+
+    def test_a_killed_supervisor_cuts_at_most_one_line_of_each_stream(self):
+        """A worker prints numbered lines to both streams all the while."""
+        prints = ("import sys, time\n"
+                  "for i in range(10**9):\n"
+                  "    sys.stdout.write('out %d end\\n' % i)\n"
+                  "    sys.stderr.write('err %d end\\n' % i)\n"
+                  "    sys.stdout.flush(); sys.stderr.flush(); i % 4 or time.sleep(0.001)\n")
+        app = self.scripted(1)
+        app["command"] = ["/bin/sh", "-c", '"$0" -c "$1" & shift; exec "$@"', rota_testing.PYTHON, prints, *app["command"]]
+        daemon = self.serve({"web": app})
+        daemon.wait_workers(1)
+
+        def newest():
+            with open(daemon.log_path, "rb") as log:
+                log.seek(-min(1 << 17, log.seek(0, os.SEEK_END)), os.SEEK_END)
+                return int(re.findall(rb"web\.0 \| err (\d+) end\n", log.read())[-1])
+        kills = 6
+        for number in range(kills):
+            before, shown = daemon.role("supervisor").pid, newest()
+            wait_for(lambda: newest() > shown + 200 + number * 7, what="more lines")
+            os.kill(before, signal.SIGKILL)
+            self.successor(daemon, "supervisor", before)
+        shown = newest()
+        wait_for(lambda: newest() > shown, what="lines that the last supervisor has shown")
+        last, log = newest(), daemon.log
+        for stream in ("out", "err"):
+            seen = {int(number) for number in re.findall(rf"web\.0 \| {stream} (\d+) end\n", log)}
+            lost = sorted(set(range(last)) - seen)
+            self.assertLessEqual(len(lost), kills, f"{stream}: {lost[:20]}")
 
     def test_a_stop_signal_reaches_a_supervisor_that_starts_again(self):
         daemon = self.serve_two()

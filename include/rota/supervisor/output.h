@@ -1,5 +1,6 @@
 // What workers print: read without ever letting a worker wait, a bounded amount in each turn of the loop, so that a
-// loud worker delays nobody's checks. Knows pipes and lines; nothing of lifecycles, or of where the lines go
+// loud worker delays nobody's checks, and taken from the pipe only when the log has it: the supervisor that comes after
+// a killed one finds what that had not written. Knows pipes and lines; nothing of lifecycles, or of where the lines go
 // (worker_log.h).
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "rota/base/unique_fd.h"
 #include "rota/supervisor/lines.h"
 #include "rota/supervisor/worker_log.h"
+#include "rota/sys/pipe_peek.h"
 #include "rota/uv/handles.h"
 #include "rota/uv/loop.h"
 
@@ -31,7 +33,8 @@ class WorkerOutputListener {
 class WorkerOutput final : public uv::Retirable, uv::FdListener {
  public:
   WorkerOutput(uv::Loop& loop, WorkerTag tag, UniqueFd standard_output, UniqueFd standard_error,
-               std::shared_ptr<WorkerLog> log, std::shared_ptr<LastLines> last_lines, WorkerOutputListener& listener);
+               std::shared_ptr<WorkerLog> log, std::shared_ptr<LastLines> last_lines, sys::PipePeek& peek,
+               WorkerOutputListener& listener);
   ~WorkerOutput() override;
 
   bool ended() const { return out_.ended && err_.ended; }
@@ -59,6 +62,7 @@ class WorkerOutput final : public uv::Retirable, uv::FdListener {
   WorkerTag tag_;
   std::shared_ptr<WorkerLog> log_;  // with WorkerLogs, which changes it at a reload
   std::shared_ptr<LastLines> last_lines_;
+  sys::PipePeek& peek_;
   WorkerOutputListener& listener_;
   Pipe out_;
   Pipe err_;

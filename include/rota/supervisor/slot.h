@@ -34,6 +34,7 @@ struct Surface {
   KeeperLink& keeper;
   RuntimeDir& runtime_dir;
   WorkerLogs& logs;
+  sys::PipePeek& peek;
   std::mt19937_64& random;
   const std::vector<std::string>& inherited_env;
   std::uint64_t& next_id;

@@ -255,17 +255,18 @@ TEST_CASE("both pipes of a worker are read to their ends and its stderr is remem
   PipePair to = make_pipe();
   WorkerLogs logs({to.write.get(), false, Colours::strip});
   auto last = std::make_shared<LastLines>();
+  sys::PipePeek peek;
   REQUIRE(::write(out.write.get(), "hello\n", 6) == 6);
   REQUIRE(::write(err.write.get(), "Error: no\n  at once", 19) == 19);
   SECTION("by the loop") {
-    WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, listener);
+    WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, peek, listener);
     out.write.reset();
     err.write.reset();
     loop.run();
     REQUIRE(output.ended());
   }
   SECTION("at an exit, with a grandchild that keeps them open") {
-    WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, listener);
+    WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, peek, listener);
     output.catch_up();
     REQUIRE(last->all().size() == 1);
     output.close();
@@ -285,7 +286,8 @@ TEST_CASE("a worker that never stops printing gets one read in each turn of the 
   REQUIRE(::fcntl(out.write.get(), F_SETFL, O_NONBLOCK) == 0);
   WorkerLogs logs({to.write.get(), false, Colours::strip});
   auto last = std::make_shared<LastLines>();
-  WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, listener);
+  sys::PipePeek peek;
+  WorkerOutput output(loop, tag(3), std::move(out.read), std::move(err.read), logs.of("web"), last, peek, listener);
   std::string flood(kOutputReadMax * 4, '\n');
   auto fill = [&] {
     std::size_t filled = 0;
