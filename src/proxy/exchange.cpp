@@ -319,7 +319,6 @@ void Exchange::on_deadline() {
       return;
     case State::awaiting_response:
       return fail(connection_->connecting ? Outcome::connect_timeout : Outcome::upstream_timeout);
-    case State::ending: return resolve_end();
     case State::relaying: return finish(Outcome::upstream_stalled, status_, false);
   }
 }

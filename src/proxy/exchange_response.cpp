@@ -196,24 +196,18 @@ void Exchange::client_writable() {
 // ----------------------------------------------------------------------------------------------------------------
 
 void Exchange::on_end(uv::Stream&) {
-  if (state_ == State::ending) return;
   if (state_ != State::relaying) return attempt_failed(true, 0);
-  if (body_kind_ != http::BodyKind::until_close) return finish(Outcome::upstream_truncated, status_, false);
-  if (close_announced_ || connection_->upstream().kind() != ipc::UpstreamKind::unix_path) return complete(false);
-  // On a Unix socket a worker that dies ends its connection as one that is done. An end that was not announced counts
-  // when the worker is still there a moment later.
-  state_ = State::ending;
-  context_.arm(*this, kDoubt);
-}
-
-void Exchange::resolve_end() {
-  if (connection_->upstream().is_listening()) return complete(false);
-  reason_ = "its worker died, and neither a length, nor chunks, nor Connection: close had announced this end";
+  if (body_kind_ == http::BodyKind::until_close) {
+    // On a Unix socket a worker that dies ends its connection as one that is done. So the end counts when it was
+    // announced.
+    if (close_announced_ || connection_->upstream().kind() != ipc::UpstreamKind::unix_path) return complete(false);
+    reason_ = "an end that neither a length, nor chunks, nor Connection: close had announced";
+  }
   finish(Outcome::upstream_truncated, status_, false);
 }
 
 void Exchange::on_error(uv::Stream&, int error) {
-  if (state_ != State::relaying && state_ != State::ending) return attempt_failed(false, error);
+  if (state_ != State::relaying) return attempt_failed(false, error);
   finish(Outcome::upstream_truncated, status_, false);
 }
 
@@ -229,8 +223,7 @@ void Exchange::on_write_error(uv::Stream& stream, int error) {
 }
 
 void Exchange::abort(Outcome outcome, int status, std::string_view text) {
-  bool begun = state_ == State::relaying || state_ == State::ending || state_ == State::tunnelling;
-  if (status == 0 || begun) return finish(outcome, status_, false);
+  if (status == 0 || state_ == State::relaying || state_ == State::tunnelling) return finish(outcome, status_, false);
   bytes_sent_ = client_->own_response(status, outcome, text);
   finish(outcome, status, true);
 }

@@ -4,7 +4,6 @@
 //
 //   idle → holding ⇄ awaiting_response → relaying or tunnelling → idle
 //                           ↓ doubting: the attempt has failed, and a moment will tell whether its worker has died
-//                             relaying → ending: the response has ended as a dying worker's would too; likewise
 //
 // The request's own side (upload) runs beside it: reading → complete.
 // Owned by its client; recycled through the LoopContext. Logs one access line.
@@ -114,16 +113,7 @@ class Exchange final : public uv::StreamListener,
 
  private:
   // doubting: see above. listening: connected to an upstream that is not trusted to wait for a request.
-  enum class State : std::uint8_t {
-    idle,
-    holding,
-    doubting,
-    listening,
-    awaiting_response,
-    relaying,
-    ending,
-    tunnelling
-  };
+  enum class State : std::uint8_t { idle, holding, doubting, listening, awaiting_response, relaying, tunnelling };
   enum class Upload : std::uint8_t { reading, complete };
 
   void on_read(uv::Stream& stream, std::string_view bytes) override;
@@ -145,7 +135,6 @@ class Exchange final : public uv::StreamListener,
   bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
   void try_again(Delivery delivery, bool elsewhere);
   void resolve_doubt();
-  void resolve_end();
   void note_attempt(std::int64_t before);
   void take_heads(std::string_view bytes);
   bool take_head();  // false: the exchange is over

@@ -232,7 +232,7 @@ TEST_CASE("a large chunked upload and download pass byte for byte through a slow
   Proxy proxy;
   Worker worker(proxy.path(0), [](int fd) {
     // An echo: sends each byte back as a close-delimited body, never holding more than it reads.
-    send_all(fd, "HTTP/1.1 200 OK\r\n\r\n");
+    send_all(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     bool eof = false;
     std::string all;
     while (all.find("#end#") == std::string::npos && !eof) {
