@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 
@@ -29,27 +30,34 @@ std::string_view next_word(std::string_view& text) {
   return word;
 }
 
-// Reads the beginning of a file in /proc into `buffer`.
+// Reads the beginning of a file in /proc into `buffer`. Nothing: errno says why.
 std::string_view read_some(const char* path, std::array<char, 1024>& buffer) {
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  ssize_t got = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : -1;
+  if (!fd) return {};
+  ssize_t got = 0;
+  do {
+    got = ::read(fd.get(), buffer.data(), buffer.size());
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) errno = ESRCH;
   return got <= 0 ? std::string_view() : std::string_view(buffer.data(), static_cast<std::size_t>(got));
 }
 
-// Calls visit(pid) for each process until it returns false. getdents64(2) itself, because opendir(3) allocates.
+// Calls visit(pid) for each process until it returns false. getdents64(2) itself, because opendir(3) allocates. False:
+// some may not have been seen.
 template <class Visit>
-void walk_processes(Visit visit) {
+bool walk_processes(Visit visit) {
   UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!proc) return;
+  if (!proc) return false;
   alignas(dirent64) std::array<char, 16384> buffer;
   for (;;) {
     ssize_t got = ::getdents64(proc.get(), buffer.data(), buffer.size());
-    if (got <= 0) return;
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got == 0;
     for (ssize_t at = 0; at < got;) {
       const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
       at += entry->d_reclen;
       pid_t pid = 0;
-      if (number(std::string_view(entry->d_name), pid) && !visit(pid)) return;
+      if (number(std::string_view(entry->d_name), pid) && !visit(pid)) return true;
     }
   }
 }
@@ -83,14 +91,20 @@ void find_others(std::span<GroupQuery> queries) {
   std::ranges::sort(queries, {}, &GroupQuery::group);
   for (GroupQuery& query : queries) query.has_others = false;
   std::size_t open = queries.size();
-  walk_processes([&](pid_t pid) {
+  bool unseen = false;
+  bool whole = walk_processes([&](pid_t pid) {
+    errno = 0;
     std::optional<ProcStat> stat = read_proc_stat(pid);
+    // Gone; or, where /proc is kept from us, somebody else's and so in no group of ours.
+    if (!stat && errno != ENOENT && errno != ESRCH && errno != EPERM && errno != EACCES) unseen = true;
     if (!stat || stat->group == pid || stat->state == 'Z' || stat->state == 'X') return open > 0;
     auto query = std::ranges::lower_bound(queries, stat->group, {}, &GroupQuery::group);
     if (query == queries.end() || query->group != stat->group || query->has_others) return open > 0;
     query->has_others = true;
     return --open > 0;
   });
+  if (whole && !unseen) return;
+  for (GroupQuery& query : queries) query.has_others = true;
 }
 
 std::vector<pid_t> group_members(pid_t group) {

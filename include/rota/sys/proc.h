@@ -30,7 +30,8 @@ struct GroupQuery {
   pid_t group = 0;
   bool has_others = false;  // the answer: somebody but the leader is in it, zombies not counted
 };
-// Answers all queries with one walk over /proc, without allocation; sorts them by group.
+// Answers all queries with one walk over /proc, without allocation; sorts them by group. While /proc cannot be read (no
+// descriptor is left, say) every group counts as having others: none is given up that may need another signal.
 void find_others(std::span<GroupQuery> queries);
 // All members of a process group, zombies included.
 std::vector<pid_t> group_members(pid_t group);

@@ -129,6 +129,21 @@ TEST_CASE("many groups are looked at in one walk") {
   find_others({});
 }
 
+TEST_CASE("a group counts as having others while /proc cannot be read") {
+  Sleeper alone(0);
+  CHECK_FALSE(has_others(alone.pid));
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  int lowest = ::dup(0);
+  REQUIRE(lowest >= 0);
+  ::close(lowest);
+  const rlimit none_left{static_cast<rlim_t>(lowest), before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+  bool others = has_others(alone.pid);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(others);
+}
+
 TEST_CASE("a stat line is read whatever the program calls itself") {
   auto stat = parse_proc_stat("42 (a) b (c) 1 2 3) S 7 8 9 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1\n");
   REQUIRE(stat);
