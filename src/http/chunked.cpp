@@ -49,7 +49,7 @@ ChunkedDecoder::Event ChunkedDecoder::end_size_line() {
     trailer_scan_.part = HeadScan::Part::field_start;
     return Event::more;
   }
-  if (left_ > kContentLengthMax - content_bytes_) return fail(413, "a body larger than any limit");
+  if (left_ > content_max_ - content_bytes_) return fail(413, "a body larger than allowed");
   ++chunks_;
   state_ = State::data;
   return Event::more;
@@ -68,6 +68,7 @@ ChunkedDecoder::Event ChunkedDecoder::read_size(std::string_view& in) {
         state_ = State::extension;
       } else if (is_space(octet)) {
         state_ = State::before_extension;
+        count_extension();
       } else {
         return read_size_digit(octet);
       }
@@ -77,6 +78,8 @@ ChunkedDecoder::Event ChunkedDecoder::read_size(std::string_view& in) {
         state_ = State::extension;
       } else if (!is_space(octet)) {
         return fail(400, "white space behind a chunk size");
+      } else if (!count_extension()) {
+        return fail(400, "more chunk extensions than content");
       }
       break;
     default:
@@ -84,6 +87,12 @@ ChunkedDecoder::Event ChunkedDecoder::read_size(std::string_view& in) {
       return end_size_line();
   }
   return Event::more;
+}
+
+// One octet more. False: it is one too many.
+bool ChunkedDecoder::count_extension() {
+  ++extension_bytes_;
+  return extension_bytes_ <= kExtensionBytesMax || extension_bytes_ / kExtensionBytesPerChunk <= chunks_;
 }
 
 // Extensions are read over, and counted: they are not content, yet cost as much (RFC 9112 7.1.1).
@@ -95,10 +104,7 @@ ChunkedDecoder::Event ChunkedDecoder::read_extension(std::string_view& in) {
       state_ = State::size_lf;
       return Event::more;
     }
-    ++extension_bytes_;
-    if (extension_bytes_ > kExtensionBytesMax && extension_bytes_ / kExtensionBytesPerChunk > chunks_) {
-      return fail(400, "more chunk extensions than content");
-    }
+    if (!count_extension()) return fail(400, "more chunk extensions than content");
     if (state_ == State::extension) {
       if (octet == '"') {
         state_ = State::extension_quoted;

@@ -12,7 +12,8 @@ void FramingFields::add_content_length(std::string_view value) {
 void FramingFields::add_transfer_encoding(std::string_view value) {
   ++transfer_encodings;
   for_each_element(value, [this](std::string_view coding) {
-    if (!is_token(coding)) malformed = true;
+    // "identity" is the name of no coding any more (RFC 9112 7.3).
+    if (!is_token(coding) || equals_lower(coding, "identity")) malformed = true;
     chunked_last = equals_lower(coding, "chunked");
     if (chunked_last) ++chunked;
     ++codings;

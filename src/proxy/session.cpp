@@ -170,7 +170,7 @@ std::size_t Session::start_exchange(std::string_view body) {
     notes.referer = noted.referer;
   }
   if (body_kind_ == http::BodyKind::chunked) {
-    decoder_ = std::make_unique<http::ChunkedDecoder>();
+    decoder_ = std::make_unique<http::ChunkedDecoder>(body_max > 0 ? body_max : UINT64_MAX);
   }
   if (body_complete()) {
     exchange_->upload_complete();
@@ -195,16 +195,18 @@ std::size_t Session::feed_body(std::string_view bytes) {
     if (body_left_ == 0) body_kind_ = http::BodyKind::none;
     exchange_->upload(part);
   } else {
-    std::uint64_t body_max = context_.state->body_max.count;
     while (exchange_ != nullptr && !body_complete()) {
       http::ChunkedDecoder::Event event = decoder_->next(rest);
       if (event == http::ChunkedDecoder::Event::more) break;
       if (event == http::ChunkedDecoder::Event::done) {
         body_kind_ = http::BodyKind::none;
       } else if (event == http::ChunkedDecoder::Event::error) {
-        exchange_->abort(Outcome::bad_request, decoder_->rejection().status, decoder_->rejection().why);
-      } else if (body_max > 0 && decoder_->content_bytes() > body_max) {
-        exchange_->abort(Outcome::body_too_large, 413, info_of(Outcome::body_too_large).text);
+        const http::Rejection why = decoder_->rejection();
+        if (why.status == 413) {
+          exchange_->abort(Outcome::body_too_large, 413, info_of(Outcome::body_too_large).text);
+        } else {
+          exchange_->abort(Outcome::bad_request, why.status, why.why);
+        }
       } else {
         exchange_->upload(decoder_->data());
       }

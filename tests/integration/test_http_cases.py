@@ -1,5 +1,5 @@
 """The whole corpus of raw HTTP cases against the real daemon: each gets the preferred outcome, however its octets come, is
-logged once, and leaves the proxy as it was.
+logged once, and leaves the proxy as it was. More cases of the same rules are played once.
 
 ROTA_CASES names another file of such cases."""
 import asyncio
@@ -11,7 +11,7 @@ import resource
 import socket
 
 import rota_testing
-from http_cases import Lane
+from http_cases import SETTLE, Lane
 from rota_testing import RELEASE, RotaCase, TREE, wait_for
 
 LANES = 6  # a daemon each
@@ -21,9 +21,15 @@ LIMITS = {"head": "64KiB", "target": "16KiB", "fields": 100, "body": "1GiB"}
 TIMEOUTS = {"header": "2s", "body": "2s", "idle": "2s", "write": "2s"}
 
 
-def corpus():
-    cases = json.loads(pathlib.Path(os.environ.get("ROTA_CASES", TREE / "tests/corpus/http-cases.json")).read_text())
+def corpus(name="http-cases.json"):
+    cases = json.loads(pathlib.Path(os.environ.get("ROTA_CASES", TREE / "tests/corpus" / name)).read_text())
     return [c for c in cases if not any(key in c for key in ALONE)]
+
+
+def dealt(cases, block):
+    """A share for each lane, of whole blocks: what a worker-side case leaves behind is what its neighbour finds."""
+    blocks = [cases[at : at + block] for at in range(0, len(cases), block)]
+    return [sum(blocks[lane::LANES], []) for lane in range(LANES)]
 
 
 def resident(pid):
@@ -47,10 +53,10 @@ class Cases(RotaCase):
             self.assertEqual(client.response().status, 400)
         return path, daemon
 
-    def run_corpus(self, lanes, byte_by_byte=False):
+    def run_corpus(self, lanes, shares, byte_by_byte=False, settle=SETTLE):
         """Runs every case once; returns the statuses that the clients of each lane have seen."""
         async def one_lane(path, daemon, cases):
-            lane = Lane(path, daemon.address, byte_by_byte)
+            lane = Lane(path, daemon.address, byte_by_byte, settle)
             await lane.open()
             complaints = []
             try:
@@ -62,9 +68,6 @@ class Cases(RotaCase):
             return collections.Counter(lane.statuses), complaints
 
         async def all_lanes():
-            cases = corpus()
-            # Neighbours stay together: what a worker-side case leaves behind is what the next one finds.
-            shares = [cases[i * len(cases) // LANES : (i + 1) * len(cases) // LANES] for i in range(LANES)]
             return await asyncio.gather(*(one_lane(*lane, share) for lane, share in zip(lanes, shares)))
 
         results = asyncio.run(all_lanes())
@@ -76,8 +79,10 @@ class Cases(RotaCase):
         proxies = [daemon.role("proxy").pid for _, daemon in lanes]
         before, sizes = [len(descriptors(p)) for p in proxies], []
         seen = [collections.Counter({400: 1}) for _ in lanes]
+        cases = corpus()
+        shares = dealt(cases, -(-len(cases) // LANES))
         for byte_by_byte in (False, True, False):
-            for total, more in zip(seen, self.run_corpus(lanes, byte_by_byte)):
+            for total, more in zip(seen, self.run_corpus(lanes, shares, byte_by_byte)):
                 total.update(more)
             for proxy, count in zip(proxies, before):
                 wait_for(lambda: len(descriptors(proxy)) <= count, what=lambda: f"{count} descriptors, not {descriptors(proxy)}")
@@ -87,6 +92,12 @@ class Cases(RotaCase):
             self.assert_logged_once(daemon, total)
             if RELEASE:
                 self.assertLess(last - first, 2 << 20, f"resident memory grows: {sizes}")
+
+    def test_more_cases_of_the_same_rules(self):
+        lanes = [self.begin_lane(i) for i in range(LANES)]
+        seen = self.run_corpus(lanes, dealt(corpus("http-cases-more.json"), 8), settle=0.05)
+        for (_, daemon), total in zip(lanes, seen):
+            self.assert_logged_once(daemon, total + collections.Counter({400: 1}))
 
     def assert_logged_once(self, daemon, seen):
         def logged():

@@ -1,6 +1,6 @@
 """Raw HTTP cases against a proxy: what a client sends or a worker answers, octet for octet, and which outcomes are allowed.
 
-A case is an object of tests/corpus/http-cases.json: {"id", "family", "raw", "expect", ...}; its octets are `raw` in latin-1
+A case is an object of tests/corpus/http-cases*.json: {"id", "family", "raw", "expect", ...}; its octets are `raw` in latin-1
 after `expand`. `expect` lists the first status lines that are allowed, "close" (the end without an octet of response) or
 "timeout" (open and silent); `prefer` is the one that rota chooses. With "side": "backend" the octets are the worker's answer.
 The other keys are those that check() looks at.
@@ -162,6 +162,9 @@ class Seen:
                 rest = self.read_body(response, methods.pop(0) if methods else "GET", rest)
             else:
                 response.complete = True
+            if response.status == 101:
+                response.body = rest
+                return
             if not response.complete:
                 return
 
@@ -195,8 +198,8 @@ class Seen:
 class Lane:
     """One upstream socket, and the proxy's address that leads to it."""
 
-    def __init__(self, path, address, byte_by_byte=False):
-        self.path, self.address, self.byte_by_byte = path, address, byte_by_byte
+    def __init__(self, path, address, byte_by_byte=False, settle=SETTLE):
+        self.path, self.address, self.byte_by_byte, self.settle = path, address, byte_by_byte, settle
         self.worker = Worker()
         self.statuses = []  # of every final response a client has seen
 
@@ -250,6 +253,8 @@ class Lane:
         sending = asyncio.ensure_future(self.send(case, raw, writer))
         end = time.monotonic() + (case.get("wait_ms", 0) / 1000 or PATIENCE)
         quiet = None
+        # What a worker says later on must come while the connection is idle.
+        settle = SETTLE if "then" in case else self.settle
         while True:
             limit = end - time.monotonic() if quiet is None else min(quiet, end - time.monotonic())
             try:
@@ -266,7 +271,7 @@ class Lane:
             seen.raw += piece
             seen.parse(methods)
             if seen.finals and seen.finals[-1].complete and not case.get("then_idle"):
-                quiet = 2.0 if case.get("close_after") else 1.0 if len(seen.finals) < case.get("responses", 1) else SETTLE
+                quiet = 2.0 if case.get("close_after") else 1.0 if len(seen.finals) < case.get("responses", 1) else settle
         seen.parse(methods)
         sending.cancel()
         writer.close()

@@ -14,6 +14,9 @@ namespace rota::http {
 
 class ChunkedDecoder {
  public:
+  // More content than this is 413 as soon as the chunk that would hold it is announced.
+  explicit ChunkedDecoder(std::uint64_t content_max = kContentLengthMax)
+      : content_max_(content_max < kContentLengthMax ? content_max : kContentLengthMax) {}
   enum class Event : std::uint8_t {
     data,   // data() is the next piece of content, a span into the input
     more,   // the input is used up
@@ -30,7 +33,7 @@ class ChunkedDecoder {
   std::uint64_t content_bytes() const { return content_bytes_; }
   void reset();
 
-  static constexpr std::size_t kExtensionBytesMax = 4096;     // in one body, and besides ...
+  static constexpr std::size_t kExtensionBytesMax = 4096;     // in one body, white space included, and besides ...
   static constexpr std::size_t kExtensionBytesPerChunk = 16;  // ... so many on the average chunk
   static constexpr std::size_t kTrailerBytesMax = 8192;
   static constexpr std::size_t kTrailerFieldsMax = 32;
@@ -57,9 +60,11 @@ class ChunkedDecoder {
   Event read_size_digit(char octet);
   Event read_extension(std::string_view& in);
   Event read_data(std::string_view& in);
+  bool count_extension();
   Event read_trailer(std::string_view& in);
   Event end_size_line();
 
+  std::uint64_t content_max_;
   State state_ = State::size_first;
   int digits_ = 0;          // significant ones of the current size
   int zeros_ = 0;           // leading ones

@@ -51,6 +51,19 @@ TEST_CASE("rows 70, 76: huge sizes neither wrap nor pass") {
   CHECK(decode(std::string(ChunkedDecoder::kLeadingZerosMax + 1, '0')).status == 400);
 }
 
+TEST_CASE("row 109: a chunk that goes over the limit is refused when it is announced") {
+  ChunkedDecoder decoder(10);
+  std::string_view in = "5\r\nhello\r\n5\r\nworld\r\n1\r\n";
+  CHECK(decoder.next(in) == Event::data);
+  CHECK(decoder.next(in) == Event::data);
+  CHECK(decoder.next(in) == Event::error);
+  CHECK(decoder.rejection().status == 413);
+  CHECK(in.empty());
+  ChunkedDecoder wide(UINT64_MAX);
+  in = "8000000000000000\r\n";
+  CHECK(wide.next(in) == Event::error);
+}
+
 TEST_CASE("data end with CR LF where the size says") {
   for (const char* text : {"5\r\nhelloXX\r\n", "6\r\nhello\r\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhello\n0\r\n",
                            "5\r\nhello\r0\r\n"}) {
@@ -74,6 +87,9 @@ TEST_CASE("row 78: extensions are read over within bounds") {
   const std::string longest = "1;" + std::string(ChunkedDecoder::kExtensionBytesMax, 'a');
   CHECK(decode_cut(longest + "\r\nx\r\n0\r\n\r\n", {}).end == Event::done);
   CHECK(decode_cut(longest + "a", {}).status == 400);
+  const std::string blanks = "1" + std::string(ChunkedDecoder::kExtensionBytesMax, '\t');
+  CHECK(decode_cut(blanks + ";\r\nx\r\n0\r\n\r\n", {}).end == Event::done);
+  CHECK(decode_cut(blanks + " ", {}).status == 400);
   // A small extension on each of many chunks is no attack.
   std::string many;
   for (int i = 0; i < 2000; ++i) many += "1;sig=0123\r\nx\r\n";
