@@ -33,6 +33,17 @@ std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel,
   return picked;
 }
 
+std::optional<TimePoint> next_permit(const Lives& lives, TimePoint now) {
+  if (std::none_of(lives.begin(), lives.end(), [](auto* l) { return waits_for_permit(*l); })) return {};
+  std::optional<TimePoint> next;
+  for (const auto* life : lives) {
+    if (!holds_permit(*life, now)) continue;
+    TimePoint end = process_of(*life)->started + kPermitHold;
+    next = next ? std::min(*next, end) : end;
+  }
+  return next;
+}
+
 bool may_eject(const Lives& lives, std::size_t which) {
   for (std::size_t i = 0; i < lives.size(); i++) {
     const auto* ready = std::get_if<Ready>(&lives[i]->state);

@@ -16,7 +16,8 @@ WorkerSet::WorkerSet(const Surface& surface, Recipe newest, const SavedApp* earl
       parallel_(parallel),
       listener_(listener),
       newest_(std::move(newest)),
-      look_timer_(surface.loop, *this) {
+      look_timer_(surface.loop, *this),
+      permit_timer_(surface.loop, *this) {
   if (earlier != nullptr) {
     bool same = earlier->config_hash == newest_.hash;
     newest_.generation = same ? earlier->generation : earlier->generation + 1;
@@ -197,10 +198,17 @@ void WorkerSet::abort(const RolloutOrder& order) {
 
 std::vector<Slot*> WorkerSet::grant_due() {
   std::vector<Slot*> granted;
-  for (std::size_t i : pick_starts(lives(), parallel_, surface_.loop.now())) granted.push_back(slots_[i].get());
+  TimePoint now = surface_.loop.now();
+  for (std::size_t i : pick_starts(lives(), parallel_, now)) granted.push_back(slots_[i].get());
   // One at a time anyway.
   if (replacement_ && waits_for_permit(replacement_->life())) granted.push_back(replacement_.get());
   for (Slot* slot : granted) slot->grant();
+  // A start that hangs is no event: without a timer the others would wait for the next one.
+  if (auto next = next_permit(lives(), now)) {
+    permit_timer_.start(std::chrono::ceil<Duration>(*next - now));
+  } else {
+    permit_timer_.stop();
+  }
   return granted;
 }
 

@@ -125,6 +125,15 @@ class StartFailures(RotaCase):
         daemon = self.fails(apps, 78, "helth", "no-such-program", "old")
         self.assertEqual(daemon.out, "")
 
+    def test_starts_that_hang_hold_up_nobody_for_long(self):
+        """As many as may start at once hang: the next one starts all the same, long before their time is over."""
+        hanging = max(2, len(os.sched_getaffinity(0)))
+        app = self.scripted(hanging + 1, start_timeout="10m", stop={"grace": "100ms"})
+        app["command"] = ["/bin/sh", "-c", 'test "$WORKER_ID" -lt "$0" && exec sleep 3600; exec "$@"', str(hanging), *rota_testing.SCRIPTED]
+        daemon = self.serve({"web": app})
+        daemon.wait_log(rf"web\.{hanging} ready", timeout=30)
+        self.assertEqual(daemon.get("/").status, 200)
+
     def test_json_is_accepted_as_the_yaml_it_is(self):
         path = self.write_config({"web": self.hello(1)})
         json.loads(path.read_text())

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "rota/supervisor/lifecycle.h"
@@ -22,6 +23,8 @@ std::uint32_t start_parallel(std::uint32_t cpus);
 // long.
 inline constexpr Duration kPermitHold{5000};
 std::vector<std::size_t> pick_starts(const Lives& lives, std::uint32_t parallel, TimePoint now);
+// When a permit comes back by time alone, for those that still wait for one.
+std::optional<TimePoint> next_permit(const Lives& lives, TimePoint now);
 
 // True when taking slot `which` out of rotation leaves a worker that is in rotation and passes its checks. So the last
 // one is never ejected, and when all fail together (a dependency is down) all stay.

@@ -89,6 +89,7 @@ class WorkerSet final : SlotListener, uv::TimerListener {
   std::unique_ptr<Slot> replacement_;
   std::vector<std::unique_ptr<Slot>> leaving_;
   uv::Timer look_timer_;
+  uv::Timer permit_timer_;
 };
 
 }  // namespace rota::supervisor

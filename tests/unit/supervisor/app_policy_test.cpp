@@ -65,6 +65,21 @@ TEST_CASE("a start that hangs gives its permit back") {
   REQUIRE(pick_starts(pointers(lives), 2, now) == std::vector<std::size_t>{2});
 }
 
+TEST_CASE("who waits for a permit is told when the first one comes back by time alone") {
+  TimePoint now{1h};
+  auto starting_for = [&](Duration length) {
+    Process process;
+    process.started = now - length;
+    return in(Starting{process, {}, "", false});
+  };
+  std::vector<Lifecycle> lives = {starting_for(1s), starting_for(2s), starting_for(kPermitHold), in(Backoff{{}, true})};
+  REQUIRE(next_permit(pointers(lives), now) == now - 2s + kPermitHold);
+  lives[3] = in(Backoff{{}, false});  // not due yet: its own timer comes first
+  REQUIRE_FALSE(next_permit(pointers(lives), now));
+  lives = {in(Ready{}), starting_for(kPermitHold), in(Backoff{{}, true})};
+  REQUIRE_FALSE(next_permit(pointers(lives), now));
+}
+
 TEST_CASE("a worker is ejected only while another one passes its checks") {
   std::vector<Lifecycle> lives = {in(Ready{{}, 3, false}), in(Ready{{}, 2, false}), in(Unhealthy{}), in(Starting{})};
   REQUIRE_FALSE(may_eject(pointers(lives), 0));
