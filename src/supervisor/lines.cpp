@@ -109,6 +109,7 @@ std::vector<std::string> LastLines::newest(std::size_t count) const {
 }
 
 void LastLines::add(std::string_view line) {
+  if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;  // says nothing
   if (lines_.size() == kLastLinesMax) lines_.pop_front();
   if (line.ends_with('\r')) line.remove_suffix(1);
   std::string shown;

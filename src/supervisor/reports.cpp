@@ -86,7 +86,10 @@ void Role::on_signalled(const ipc::Signalled& message) {
   switch (message.number) {
     case SIGTERM:
     case SIGINT:
-      for (; terms_told_ < message.count; terms_told_++) obey(shutdown_.on_term(loop_.now()));
+      for (; terms_told_ < message.count; terms_told_++) {
+        if (terms_told_ == 1) log::info("a second signal: requests in flight are not waited for");
+        obey(shutdown_.on_term(loop_.now()));
+      }
       break;
     case SIGQUIT: obey(shutdown_.on_quit(ExitCode::clean, loop_.now())); break;
     case SIGUSR1: reopen_logs(); break;

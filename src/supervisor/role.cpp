@@ -23,6 +23,19 @@ Duration longest_grace(const config::Config& config) {
   return longest;
 }
 
+// What a stop waits for, and how to have it wait no longer. Nothing of an end that does not wait.
+std::string describe(const ShutdownPlan& plan, TimePoint now) {
+  if (plan.stage() == ShutdownPlan::Stage::stopping) return "";
+  std::string delay;
+  if (plan.stage() == ShutdownPlan::Stage::delaying) {
+    Duration left = std::chrono::duration_cast<Duration>(*plan.deadline() - now);
+    delay = fmt::format("accepting for {} more; ", describe_duration(left));
+  }
+  Duration left = std::chrono::duration_cast<Duration>(plan.drain_end() - now);
+  return fmt::format(": {}requests in flight have {}; a second signal does not wait for them", delay,
+                     describe_duration(left));
+}
+
 WorkerLogs::Settings log_settings() {
   bool journal = log::stderr_is_journal();
   return {STDERR_FILENO, journal, !journal && ::isatty(STDERR_FILENO) == 1 ? Colours::pass : Colours::strip};
@@ -154,7 +167,7 @@ void Role::publish() {
 void Role::obey(const ShutdownOrders& orders) {
   if (stage_ == Stage::running) save();  // first: what follows must not be begun anew by a later supervisor
   if (orders.announce) {
-    log::info("stopping");
+    log::info("stopping{}", describe(shutdown_, loop_.now()));
     pending_.reset();
     reloading_.reset();
     keeper_.notify("STOPPING=1");

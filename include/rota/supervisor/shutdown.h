@@ -60,11 +60,11 @@ class ShutdownPlan {
   bool begun() const { return stage_ != Stage::serving; }
   ExitCode code() const { return code_; }
   std::optional<TimePoint> deadline() const;
+  TimePoint drain_end() const;  // until then clients may finish
 
  private:
   ShutdownOrders begin_draining(TimePoint now);
   ShutdownOrders stop_workers(bool drain, TimePoint kill_by);
-  TimePoint drain_end() const;
   TimePoint kill_end() const;
 
   config::Shutdown rules_;

@@ -24,9 +24,10 @@
 
 namespace rota::supervisor {
 
-inline constexpr Duration kTailMax{1s};         // reading on after an exit: a grandchild may keep the pipes open
-inline constexpr std::size_t kTailsMax = 8;     // ended workers of one slot whose output is still read
-inline constexpr std::size_t kQuotedLines = 5;  // of stderr, after a note about a short life
+inline constexpr Duration kTailMax{1s};      // reading on after an exit: a grandchild may keep the pipes open
+inline constexpr std::size_t kTailsMax = 8;  // ended workers of one slot whose output is still read
+// Of stderr, after a note about a short life: enough for the reason above a stack trace.
+inline constexpr std::size_t kQuotedLines = 12;
 
 // What all slots and servers share; outlives them.
 struct Surface {
