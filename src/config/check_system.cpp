@@ -181,9 +181,9 @@ void check_app(CheckInput& input, const App& app) {
   const std::string path = "apps." + app.name;
   Problems& problems = input.reader.problems();
   std::string wrong = directory_problem(app.directory);
-  if (wrong.empty()) {
-    check_program(input, app);
-  } else {
+  bool begins_there = !app.command.empty() && app.command[0].find('/') != std::string::npos && app.command[0][0] != '/';
+  if (wrong.empty() || !begins_there) check_program(input, app);
+  if (!wrong.empty()) {
     std::string shown = input.reader.shown(path + ".directory", app.directory);
     problems.add(input.reader.given_span(path + ".directory"), fmt::format("\"directory\": {} {}", shown, wrong));
   }

@@ -58,6 +58,14 @@ void find_elsewhere(const Mapping& mapping, std::string_view name, std::vector<s
   }
 }
 
+bool looks_like_an_app(const Node& value) {
+  return value.kind == Node::Kind::mapping &&
+         std::any_of(value.entries.begin(), value.entries.end(), [](const Node::Entry& entry) {
+           return entry.key->kind == Node::Kind::scalar &&
+                  (entry.key->text == "command" || entry.key->text == "servers");
+         });
+}
+
 std::string joined(const std::vector<std::string_view>& words, std::string_view last) {
   std::string out;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -151,12 +159,15 @@ void Reader::read(const Mapping& mapping, const Node& node, void* object) {
       key.set(*this, key, value, object);
       return;
     }
-    unknown(mapping, name);
+    unknown(mapping, name, value);
   });
 }
 
-void Reader::unknown(const Mapping& mapping, const Node& key) {
+void Reader::unknown(const Mapping& mapping, const Node& key, const Node& value) {
   std::string shown = in_quotes(key.text);
+  if (mapping.path.empty() && looks_like_an_app(value)) {
+    return problems_.add(key.span, fmt::format("{} is no key; if it is an app, indent it below \"apps:\"", shown));
+  }
   if (std::find(mapping.later.begin(), mapping.later.end(), key.text) != mapping.later.end()) {
     return problems_.add(key.span, fmt::format("{} is not available in this version", shown));
   }
@@ -172,7 +183,8 @@ void Reader::unknown(const Mapping& mapping, const Node& key) {
     if (synonym.written != key.text) continue;
     std::vector<std::string_view> found;
     if (!has(mapping, synonym.meant)) find_elsewhere(file_table(), synonym.meant, found);
-    std::string where = found.size() == 1 && !found[0].empty() ? fmt::format(", under {}", found[0]) : "";
+    std::string where;
+    if (found.size() == 1) where = found[0].empty() ? ", at the top level" : fmt::format(", under {}", found[0]);
     return problems_.add(key.span,
                          fmt::format("unknown key {}; it is called \"{}\" here{}", shown, synonym.meant, where));
   }

@@ -60,7 +60,7 @@ class Reader {
   Span given_span(const std::string& path) const;
 
  private:
-  void unknown(const Mapping& mapping, const Node& key);
+  void unknown(const Mapping& mapping, const Node& key, const Node& value);
 
   const Document& document_;
   Problems& problems_;

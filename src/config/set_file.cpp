@@ -8,6 +8,7 @@
 #include "rota/config/suggest.h"
 #include "rota/config/units.h"
 #include "setters.h"
+#include "syntax.h"
 
 namespace rota::config {
 
@@ -90,7 +91,10 @@ void read_app(Reader& reader, const Key& key, const Node& name, const Node& sett
   app.name = name.text;
   app.place = {name.span.line, static_cast<int>(name.span.byte) + 1};
   app.directory = reader.base_directory();
-  if (settings.kind != Node::Kind::mapping) {
+  if (settings.kind == Node::Kind::scalar && colon_without_space(settings.text) != std::string::npos) {
+    reader.problems().add(settings.span, "a space is missing behind the \":\"");
+    app.name.clear();
+  } else if (settings.kind != Node::Kind::mapping) {
     reader.problems().add(settings.span,
                           fmt::format("app {} must be a mapping such as {{command: node server.js}}, not {}",
                                       in_quotes(name.text), kind_name(settings.kind)));

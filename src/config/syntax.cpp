@@ -48,7 +48,31 @@ SyntaxFault explain_brackets(const Text& lines, const SyntaxReport& report) {
   return {Span{open.line, open.byte, 1}, is_list ? "this \"[\" is not closed" : "this \"{\" is not closed"};
 }
 
+// "listen:8080" goes on as one text over the lines below, until one of them has a ": ".
+bool find_missing_space(const Text& lines, Span at, Span& found) {
+  for (int number = at.line - 1; number > 0; --number) {
+    std::string_view line = lines.line(number);
+    std::size_t begin = line.find_first_not_of(' ');
+    if (begin == std::string_view::npos || line[begin] == '#') continue;
+    std::size_t colon = colon_without_space(line);
+    if (colon == std::string_view::npos) return false;
+    found = {number, colon, 1};
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+std::size_t colon_without_space(std::string_view line) {
+  constexpr std::string_view kWord = "abcdefghijklmnopqrstuvwxyz_";
+  std::size_t begin = line.find_first_not_of(' ');
+  if (begin == std::string_view::npos) return begin;
+  std::size_t end = line.find_first_not_of(kWord, begin);
+  bool is_key = end != std::string_view::npos && end > begin && line[end] == ':';
+  if (!is_key || end + 1 == line.size() || line.find(": ", end) != std::string_view::npos) return line.npos;
+  return line[end + 1] == ' ' || line.substr(end + 1, 2) == "//" ? line.npos : end;
+}
 
 SyntaxFault explain_syntax(const Text& lines, const SyntaxReport& report) {
   std::string_view message = report.message;
@@ -65,6 +89,9 @@ SyntaxFault explain_syntax(const Text& lines, const SyntaxReport& report) {
   }
   if (std::size_t at = line.find(": [::"); at != std::string_view::npos) {
     return {Span{span.line, at + 2, 4}, "an address with brackets needs quotes, as in \"[::]:8080\""};
+  }
+  if (Span missing; message == "illegal map value" && find_missing_space(lines, span, missing)) {
+    return {missing, "a space is missing behind this \":\""};
   }
   bool is_after_escape = span.byte >= 2 && span.byte <= line.size() && line[span.byte - 2] == '\\';
   if (message.substr(0, 7) == "unknown" && is_after_escape) span = {span.line, span.byte - 2, 2};

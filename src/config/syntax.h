@@ -23,4 +23,7 @@ struct SyntaxFault {
 };
 SyntaxFault explain_syntax(const Text& lines, const SyntaxReport& report);
 
+// Where the colon of a line such as "listen:8080" is, which YAML takes for a word; npos: it is not of this kind.
+std::size_t colon_without_space(std::string_view line);
+
 }  // namespace rota::config

@@ -23,7 +23,8 @@ constexpr Key kListenerKeys[] = {
      "`trusted_proxies`: refused from peers that are not trusted.",
      &set_boolean<&Listener::proxy_protocol>},
 };
-constexpr Mapping kListener{"listen", "{address: 8080}", kListenerKeys, {}};
+constexpr std::string_view kListenerLater[] = {"tls"};
+constexpr Mapping kListener{"listen", "{address: 8080}", kListenerKeys, kListenerLater};
 
 constexpr Key kTimeoutKeys[] = {
     time_key<&Timeouts::header>("header", "10s", kWait, Effect::reload,
