@@ -19,6 +19,14 @@ namespace {
 
 const std::vector<std::string_view> kCommands{"run", "check", "probe", "version", "help"};
 
+// What other programs of this kind have, and is done by other means here.
+const std::vector<std::string_view> kSignalWords{"reload", "restart", "stop", "status", "quit", "shutdown"};
+const std::vector<std::string_view> kRunWords{"start", "serve", "up"};
+
+bool has(const std::vector<std::string_view>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 bool is_help(std::string_view word) { return word == "--help" || word == "-h"; }
 
 void print(std::FILE* to, std::string_view text) { std::fwrite(text.data(), 1, text.size(), to); }
@@ -132,9 +140,11 @@ std::variant<RunRequest, Exit> parse(int argc, char** argv) {
     return clean("rota " ROTA_VERSION "\n");
   }
   if (command[0] == '-') return usage(fmt::format("unknown option {}", config::in_quotes(command)), "rota");
-  return usage(
-      fmt::format("unknown command {}{}", config::in_quotes(command), config::did_you_mean(command, kCommands)),
-      "rota");
+  std::string unknown = fmt::format("unknown command {}", config::in_quotes(command));
+  if (has(kSignalWords, command))
+    return usage(unknown + "; a running rota is told by its service or by a signal", "rota", kSignalForms);
+  if (has(kRunWords, command)) return usage(unknown + "; it is called \"run\" here", "rota", kRunForms);
+  return usage(unknown + config::did_you_mean(command, kCommands), "rota");
 }
 
 Result<config::Source> parse_run_arguments(const std::vector<std::string>& words) {

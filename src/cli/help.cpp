@@ -21,6 +21,11 @@ const char* const kRunForms =
     rota run -- node server.js     one app, no file: workers for every CPU, on 127.0.0.1:8080
 )";
 
+const char* const kSignalForms =
+    R"(    systemctl reload rota                    as a service: also status, restart, stop
+    kill -HUP $(head -n 1 /run/rota/lock)    otherwise: HUP reloads, TERM stops (lock: in its runtime_dir)
+)";
+
 const char* const kRunHelp =
     R"(Start workers and serve requests until TERM or Ctrl-C.
 

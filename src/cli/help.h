@@ -9,5 +9,7 @@ extern const char* const kCheckHelp;
 extern const char* const kProbeHelp;
 // Both ways to say what is to be run; shown when neither was used.
 extern const char* const kRunForms;
+// For those who look for a command that is a signal here.
+extern const char* const kSignalForms;
 
 }  // namespace rota::cli

@@ -73,7 +73,18 @@ TEST_CASE("usage errors say what is wrong and end with 2") {
     std::string message;
   } cases[] = {
       {{"chekc"}, "rota: unknown command \"chekc\"; did you mean \"check\"?\nSee rota --help.\n"},
-      {{"status"}, "rota: unknown command \"status\"\nSee rota --help.\n"},
+      {{"prove"}, "rota: unknown command \"prove\"; did you mean \"probe\"?\nSee rota --help.\n"},
+      {{"deploy"}, "rota: unknown command \"deploy\"\nSee rota --help.\n"},
+      {{"status"},
+       "rota: unknown command \"status\"; a running rota is told by its service or by a signal\n"
+       "    systemctl reload rota                    as a service: also status, restart, stop\n"
+       "    kill -HUP $(head -n 1 /run/rota/lock)    otherwise: HUP reloads, TERM stops (lock: in its runtime_dir)\n"
+       "See rota --help.\n"},
+      {{"start", "-c", "rota.yaml"},
+       "rota: unknown command \"start\"; it is called \"run\" here\n"
+       "    rota run -c rota.yaml          as the file says\n"
+       "    rota run -- node server.js     one app, no file: workers for every CPU, on 127.0.0.1:8080\n"
+       "See rota --help.\n"},
       {{"--bogus"}, "rota: unknown option \"--bogus\"\nSee rota --help.\n"},
       {{""}, "rota: unknown command \"\"\nSee rota --help.\n"},
       {{"run", "--lisen", "80", "--", "sh"},
