@@ -31,7 +31,7 @@ rota_compressed(${CMAKE_BINARY_DIR}/man/rota.yaml.5 rota.yaml.5 ${CMAKE_INSTALL_
 rota_compressed(${CMAKE_BINARY_DIR}/install/changelog.Debian changelog.Debian ${CMAKE_INSTALL_DOCDIR})
 rota_compressed(${CMAKE_SOURCE_DIR}/CHANGELOG.md changelog ${CMAKE_INSTALL_DOCDIR})
 install(FILES packaging/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES conf/rota.yaml DESTINATION ${ROTA_CONFDIR})
+install(FILES conf/rota.yaml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/rota)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME rota)

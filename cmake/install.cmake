@@ -4,15 +4,25 @@ include(GNUInstallDirs)
 set(ROTA_PACKAGE "" CACHE STRING "Layout of a package: deb, or empty for an installation by hand")
 set(ROTA_UNIT_DIR "lib/systemd/system" CACHE STRING "Where systemd units go, below the prefix")
 
-set(ROTA_BINDIR ${CMAKE_INSTALL_FULL_BINDIR})
-set(ROTA_CONFDIR ${CMAKE_INSTALL_FULL_SYSCONFDIR}/rota)
 set(rota_share ${CMAKE_INSTALL_DATADIR})
 set(zsh_folder site-functions)
 if(ROTA_PACKAGE STREQUAL "deb")
   set(zsh_folder vendor-completions)
 endif()
-configure_file(systemd/rota.service install/rota.service @ONLY)
 
+# Of the prefix that is in force when it is installed, which `cmake --install --prefix` may have changed: what the unit
+# names is there, and nothing is written elsewhere.
+install(CODE "
+  set(ROTA_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
+  set(ROTA_CONFDIR \"${CMAKE_INSTALL_SYSCONFDIR}\")
+  if(ROTA_CONFDIR STREQUAL \"etc\" AND CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
+    set(ROTA_CONFDIR /etc)
+  endif()
+  foreach(folder ROTA_BINDIR ROTA_CONFDIR)
+    get_filename_component(\${folder} \"\${\${folder}}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+  endforeach()
+  set(ROTA_CONFDIR \"\${ROTA_CONFDIR}/rota\")
+  configure_file(\"${CMAKE_SOURCE_DIR}/systemd/rota.service\" \"${CMAKE_BINARY_DIR}/install/rota.service\" @ONLY)")
 install(TARGETS rota RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${CMAKE_BINARY_DIR}/install/rota.service DESTINATION ${ROTA_UNIT_DIR})
 install(FILES systemd/sysusers.conf DESTINATION lib/sysusers.d RENAME rota.conf)
@@ -24,7 +34,7 @@ install(FILES completion/rota.fish DESTINATION ${rota_share}/fish/vendor_complet
 
 install(FILES README.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES conf/systemd-hardened.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES docs/ARCHITECTURE.md docs/CONFIG.md docs/OPERATIONS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+install(FILES docs/ARCHITECTURE.md docs/CONFIG.md docs/HTTP.md docs/OPERATIONS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(DIRECTORY examples/express DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
   PATTERN node_modules EXCLUDE PATTERN .npmrc EXCLUDE)
 
@@ -37,12 +47,12 @@ else()
   # A file somebody has edited is never overwritten; the new default then lies beside it. (file(INSTALL) heeds DESTDIR itself.)
   install(CODE "
     set(name rota.yaml)
-    if(EXISTS \"\$ENV{DESTDIR}${ROTA_CONFDIR}/rota.yaml\")
-      file(READ \"\$ENV{DESTDIR}${ROTA_CONFDIR}/rota.yaml\" mine)
+    if(EXISTS \"\$ENV{DESTDIR}\${ROTA_CONFDIR}/rota.yaml\")
+      file(READ \"\$ENV{DESTDIR}\${ROTA_CONFDIR}/rota.yaml\" mine)
       file(READ \"${CMAKE_SOURCE_DIR}/conf/rota.yaml\" ours)
       if(NOT mine STREQUAL ours)
         set(name rota.yaml.new)
       endif()
     endif()
-    file(INSTALL \"${CMAKE_SOURCE_DIR}/conf/rota.yaml\" DESTINATION \"${ROTA_CONFDIR}\" RENAME \"\${name}\")")
+    file(INSTALL \"${CMAKE_SOURCE_DIR}/conf/rota.yaml\" DESTINATION \"\${ROTA_CONFDIR}\" RENAME \"\${name}\")")
 endif()

@@ -21,8 +21,8 @@ class Install(unittest.TestCase):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="rt-install-"))
         self.addCleanup(shutil.rmtree, self.root)
 
-    def install(self):
-        subprocess.run(["cmake", "--install", BUILD], check=True, capture_output=True, env={**os.environ, "DESTDIR": str(self.root)})
+    def install(self, *options):
+        subprocess.run(["cmake", "--install", BUILD, *options], check=True, capture_output=True, env={**os.environ, "DESTDIR": str(self.root)})
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
 
     def one(self, ending):
@@ -45,6 +45,13 @@ class Install(unittest.TestCase):
         self.assertTrue((self.root / program.lstrip("/")).is_file())
         self.assertTrue((self.root / file.lstrip("/")).is_file())
         self.assertNotIn("@", self.one("rota.service").read_text())
+
+    def test_another_prefix_holds_everything(self):
+        files = self.install("--prefix", "/opt/balancer")
+        self.assertEqual([file for file in files if not file.startswith("opt/balancer/")], [])
+        start = re.search(r"^ExecStart=(.*)$", self.one("rota.service").read_text(), re.M).group(1)
+        self.assertTrue(start.startswith("/opt/balancer/bin/rota run -c "), start)
+        self.assertTrue((self.root / start.split()[-1].lstrip("/")).is_file(), start)
 
     def test_an_edited_configuration_is_kept(self):
         self.install()
