@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "rota/base/log.h"
 
@@ -134,6 +135,11 @@ void ControlLink::supervisor_said(ipc::Packet& packet) {
       ROTA_CHECK(ipc::decode_message(packet.bytes, ping));
       return answer_ping(ping.number);
     }
+    case ipc::ProxyMessage::worker_died: {
+      ipc::WorkerDied died;
+      ROTA_CHECK(ipc::decode_message(packet.bytes, died));
+      return ask_in_flight(died.upstream);
+    }
     default: ROTA_CHECK(false);
   }
 }
@@ -235,15 +241,15 @@ void ControlLink::start_loops() {
 // ------------------------------------------------------------------------------------------------------
 
 void ControlLink::post(LoopEvent event) {
-  events_.post(event);
+  events_.post(std::move(event));
   wakeup_.wake();
 }
 
 void ControlLink::on_wakeup(uv::Wakeup&) {
-  for (const LoopEvent& event : events_.take()) handle(event);
+  for (LoopEvent& event : events_.take()) handle(event);
 }
 
-void ControlLink::handle(const LoopEvent& event) {
+void ControlLink::handle(LoopEvent& event) {
   auto from_all = [&](std::set<std::size_t>& said) {
     said.insert(event.loop);
     return said.size() == loops_.size();
@@ -272,6 +278,34 @@ void ControlLink::handle(const LoopEvent& event) {
     ipc::ProxyPong message;
     message.number = pong->number;
     tell(message);
+  } else if (auto* in_flight = std::get_if<LoopInFlight>(&event.what)) {
+    add_in_flight(event.loop, in_flight->upstream, std::move(in_flight->list));
+  }
+}
+
+void ControlLink::ask_in_flight(std::uint64_t upstream) {
+  if (loops_.empty()) return tell_in_flight(upstream, {});
+  if (in_flight_.size() >= kDeathsOpenMax || !in_flight_.try_emplace(upstream).second) return;
+  for (auto& one : loops_) one->command(AskInFlight{upstream});
+}
+
+void ControlLink::add_in_flight(std::size_t loop, std::uint64_t upstream, ipc::InFlight&& list) {
+  auto at = in_flight_.find(upstream);
+  if (at == in_flight_.end() || !at->second.told.insert(loop).second) return;
+  merge(at->second.list, std::move(list));
+  if (at->second.told.size() < loops_.size()) return;
+  ipc::InFlight whole = std::move(at->second.list);
+  in_flight_.erase(at);
+  tell_in_flight(upstream, std::move(whole));
+}
+
+void ControlLink::tell_in_flight(std::uint64_t upstream, ipc::InFlight list) {
+  cut(list);
+  auto bulk = ipc::make_bulk("rota-in-flight", ipc::encode_bulk(list));
+  if (!bulk) return log::warning("what was in flight cannot be told: {}", bulk.error().text());
+  const std::array<int, 1> fds{bulk->get()};
+  if (supervisor_ && !supervisor_.send(ipc::InFlightTold{upstream}, fds)) {
+    log::debug("what was in flight could not be told");
   }
 }
 

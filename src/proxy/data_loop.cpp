@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "rota/base/log.h"
 #include "rota/proxy/exchange.h"
@@ -57,6 +58,30 @@ void DataLoop::on_wakeup(uv::Wakeup&) {
 }
 
 void DataLoop::obey(LoopPing& order) { events_.post({index_, LoopPong{order.number}}); }
+
+void DataLoop::obey(AskInFlight& order) {
+  asked_in_flight_.push_back(order.upstream);
+  loop_.defer(*this);
+}
+
+// The ends of a dead worker's connections are there before anybody has heard of its death: by now this turn has seen
+// them all. Those that it does not read for now, because a client is slow, are found by looking.
+void DataLoop::run_deferred() {
+  for (std::uint64_t upstream : std::exchange(asked_in_flight_, {})) {
+    ipc::InFlight list = context_.lost.of(upstream, loop_.now());
+    sessions_.for_each([&](Session& session) {
+      const Exchange* exchange = session.exchange();
+      if (exchange == nullptr || !exchange->is_on(upstream)) return;
+      if (exchange->is_unread()) {
+        list.unread++;
+        return;
+      }
+      list.total++;
+      if (list.requests.size() < LostRequests::kPerUpstreamMax) list.requests.push_back(exchange->describe());
+    });
+    events_.post({index_, LoopInFlight{upstream, std::move(list)}});
+  }
+}
 
 void DataLoop::obey(StopLoop&) {
   listeners_.clear();

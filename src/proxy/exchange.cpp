@@ -54,6 +54,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   queue_ns_ = connect_ns_ = 0;
   first_byte_ns_ = -1;
   wall_ms_ = 0;
+  started_at_ = context_.loop.now();
   if (context_.logs_access()) {
     wall_ms_ = LoopContext::wall_ms();
     started_ns_ = LoopContext::monotonic_ns();
@@ -115,8 +116,7 @@ void Exchange::send_upload() {
     if (replay_.size() - head_bytes_ + gather.size() <= kReplayMax) {
       gather.append_to(replay_);
     } else {
-      replayable_ = false;
-      replay_.clear();
+      keep_only_the_head();
     }
   }
   uv::Stream& stream = connection_->stream();
@@ -197,10 +197,7 @@ bool Exchange::send_request() {
   }
   one_write_ = upload_ == Upload::complete && replay_.size() <= kOneSegmentMax &&
                stream.accepted() - accepted_before_ == replay_.size();
-  if (replay_.size() - head_bytes_ > kReplayMax) {
-    replayable_ = false;
-    replay_.clear();
-  }
+  if (replay_.size() - head_bytes_ > kReplayMax) keep_only_the_head();
   state_ = State::awaiting_response;
   response_parser_.reset();
   response_input_.clear();
@@ -239,7 +236,10 @@ void Exchange::on_writable(uv::Stream& stream) {
 // ------------------------------------------------------------------------------------------------
 
 void Exchange::attempt_failed(bool eof, int error) {
-  if (!response_input_.empty() || interim_ > 0) return fail(Outcome::upstream_closed);
+  if (!response_input_.empty() || interim_ > 0) {
+    note_loss();
+    return fail(Outcome::upstream_closed);
+  }
   bool connecting = connection_->connecting;
   AttemptFacts facts;
   facts.unix_socket = connection_->upstream().kind() == ipc::UpstreamKind::unix_path;
@@ -264,10 +264,33 @@ void Exchange::attempt_failed(bool eof, int error) {
     return;
   }
   if (connecting) connection_->upstream().eject(error);
+  if (retry.delivery == Delivery::possibly) {
+    note_loss();
+  } else if (facts.bytes_accepted > 0) {
+    context_.lost.add_unread(connection_->upstream().id(), context_.loop.now());
+  }
   avoid_upstream_ = connection_->upstream().id();
   drop_connection(false);
   if (!may_retry(retry)) return fail(Outcome::upstream_closed);
   try_again(retry.delivery, must_go_elsewhere(retry.delivery, facts));
+}
+
+// What describe() needs stays.
+void Exchange::keep_only_the_head() {
+  replayable_ = false;
+  replay_.resize(head_bytes_);
+}
+
+void Exchange::note_loss() { context_.lost.add(connection_->upstream().id(), describe(), context_.loop.now()); }
+
+bool Exchange::is_on(std::uint64_t upstream) const {
+  if (connection_ == nullptr || connection_->connecting || connection_->upstream().id() != upstream) return false;
+  return state_ != State::idle && state_ != State::holding && state_ != State::listening;
+}
+
+ipc::RequestInFlight Exchange::describe() const {
+  auto age = std::chrono::duration_cast<Duration>(context_.loop.now() - started_at_);
+  return describe_request(std::string_view(replay_).substr(0, head_bytes_), age, status_ != 0 || interim_ > 0);
 }
 
 void Exchange::try_again(Delivery delivery, bool elsewhere) {

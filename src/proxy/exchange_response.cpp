@@ -61,8 +61,7 @@ void Exchange::switch_protocols(std::string_view rest) {
     return fail(Outcome::upstream_invalid);
   }
   status_ = head.status;
-  replayable_ = false;
-  replay_.clear();
+  keep_only_the_head();
   disarm();
   client_->response_head(head);
   if (!client_->flush()) return finish(Outcome::client_closed, status_, false);
@@ -74,7 +73,10 @@ void Exchange::switch_protocols(std::string_view rest) {
   tunnel_->begin(held, ended, rest);
 }
 
-void Exchange::tunnel_ended(Outcome outcome) { finish(outcome, status_, false); }
+void Exchange::tunnel_ended(Outcome outcome) {
+  if (tunnel_->worker_ended()) note_loss();  // if it has died; else nobody will ask
+  finish(outcome, status_, false);
+}
 
 bool Exchange::take_head() {
   const http::ResponseHead& head = context_.response_head;
@@ -92,8 +94,7 @@ bool Exchange::take_head() {
   }
   state_ = State::relaying;
   status_ = head.status;
-  replayable_ = false;
-  replay_.clear();
+  keep_only_the_head();
   body_kind_ = head.framing.kind;
   body_left_ = head.framing.length;
   decoded_ = body_kind_ == http::BodyKind::chunked;
@@ -203,11 +204,13 @@ void Exchange::on_end(uv::Stream&) {
     if (close_announced_ || connection_->upstream().kind() != ipc::UpstreamKind::unix_path) return complete(false);
     reason_ = "an end that neither a length, nor chunks, nor Connection: close had announced";
   }
+  note_loss();
   finish(Outcome::upstream_truncated, status_, false);
 }
 
 void Exchange::on_error(uv::Stream&, int error) {
   if (state_ != State::relaying) return attempt_failed(false, error);
+  note_loss();
   finish(Outcome::upstream_truncated, status_, false);
 }
 

@@ -52,6 +52,7 @@ class Step {
   void leave_rotation();
   void send_stop(Process process, StopReason reason);
   void send_kill(Process process, StopReason reason);
+  bool deserves_a_report(const Process& process, int status);
   void process_ended(const Process& process, const std::string& how);
   void life_was_short(const Process& process, const std::string& how);
   void wait_and_restart(Duration delay);
@@ -110,6 +111,14 @@ void Step::on(const ExecFailed& event) {
 void Step::on(const Exited& event) {
   const Process* process = process_of(life_);
   if (process == nullptr) return;
+  if (deserves_a_report(*process, event.status)) {
+    actions_.death = {process->pid,
+                      event.status,
+                      process->failure,
+                      in<Killing>() != nullptr,
+                      process->ready_at.has_value(),
+                      since(process->started, now_)};
+  }
   process_ended(*process, sys::describe_status(event.status));
 }
 
@@ -220,6 +229,15 @@ void Step::leave_rotation() {
   } else {
     send_stop(process, StopReason::not_wanted);
   }
+}
+
+// Not a program that was never executed; that has no signal before its end, so that it is still Starting. While it
+// drains it has not been asked to end yet, but may: cleanly.
+bool Step::deserves_a_report(const Process& process, int status) {
+  if (in<Starting>() != nullptr) return process.failure.empty();
+  if (!process.failure.empty()) return true;
+  if (in<Draining>() != nullptr) return status != 0;
+  return in<Stopping>() == nullptr && in<Killing>() == nullptr;
 }
 
 // By value: the state this comes from is overwritten here.

@@ -51,6 +51,21 @@ void ProxyLink::send_state() {
   state_sent_ = channel_.send(ipc::StateChanged{version_}, fds).has_value();
 }
 
+bool ProxyLink::ask_in_flight(std::uint64_t upstream) {
+  return connected() && channel_.send(ipc::WorkerDied{upstream}).has_value();
+}
+
+bool ProxyLink::take_in_flight(ipc::Packet& packet) {
+  ipc::InFlightTold told;
+  ipc::InFlight list;
+  if (!ipc::decode_message(packet.bytes, told) || packet.fd_count != 1) return false;
+  auto bytes = ipc::read_bulk(packet.fds[0].get());
+  if (!bytes || bytes->size() > ipc::kInFlightBytesMax) return false;
+  if (!ipc::decode_bulk(*bytes, list) || !list.is_sound()) return false;
+  listener_.on_proxy_in_flight(told.upstream, std::move(list));
+  return true;
+}
+
 void ProxyLink::on_timer(uv::Timer&) {
   send_state();
   if (pings_ - answered_ >= kUnansweredMax) {
@@ -96,6 +111,7 @@ bool ProxyLink::dispatch(ipc::Packet& packet) {
       return with(ipc::ConnectFailed{}, [&](const auto& m) { listener_.on_proxy_connect_failed(m.upstream, m.error); });
     case ipc::ProxyMessage::drained:
       return with(ipc::Drained{}, [&](const auto& m) { listener_.on_proxy_drained(m.upstream); });
+    case ipc::ProxyMessage::in_flight: return take_in_flight(packet);
     case ipc::ProxyMessage::quiet: return with(ipc::Quiet{}, [&](const auto&) { listener_.on_proxy_quiet(); });
     case ipc::ProxyMessage::pong:
       return with(ipc::ProxyPong{},

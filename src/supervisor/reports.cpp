@@ -103,11 +103,13 @@ void Role::on_proxy_started(const ipc::ProxyStarted& message, UniqueFd channel) 
   log::debug("proxy started (pid {})", message.pid);
   proxy_pid_ = message.pid;
   proxy_.connect(std::move(channel), message.epoch, epoch_);
+  crashes_.on_proxy_connected(stage_ != Stage::running);
 }
 
 void Role::on_proxy_exited(const ipc::ProxyExited& message) {
   proxy_pid_ = 0;
   proxy_.disconnect();
+  crashes_.on_proxy_gone();
   if (stage_ != Stage::running) return;
   log::error("the proxy (pid {}) ended: {}; the next one starts {}", message.pid, sys::describe_status(message.status),
              message.delay_ms == 0 ? "now" : "in " + describe_duration(Duration(message.delay_ms)));
@@ -149,6 +151,12 @@ void Role::on_proxy_drained(std::uint64_t upstream) {
     if (app->on_drained(upstream)) return;
   }
 }
+
+void Role::on_proxy_in_flight(std::uint64_t upstream, ipc::InFlight list) {
+  crashes_.on_in_flight(upstream, std::move(list));
+}
+
+void Role::on_crash_reports_changed() { changed(); }
 
 void Role::on_proxy_quiet() { obey(shutdown_.on_proxy_quiet(loop_.now())); }
 

@@ -52,8 +52,9 @@ Role::Role(uv::Loop& loop, Outside outside, UniqueFd channel)
       proxy_(loop, *this),
       listeners_(keeper_, *this),
       logs_(log_settings()),
-      surface_{loop,    keeper_,        runtime_dir_, logs_,        peek_,
-               random_, inherited_env_, next_id_,     outside_.ask, outside_.name_pace},
+      crashes_(loop, proxy_, *this, sys::OomCounter(outside_.root)),
+      surface_{loop,     keeper_,      runtime_dir_,      logs_, peek_, crashes_, random_, inherited_env_,
+               next_id_, outside_.ask, outside_.name_pace},
       strangers_(loop, keeper_),
       shutdown_timer_(loop, *this) {
   keeper_.hello();
@@ -140,6 +141,7 @@ void Role::save() {
   state.next_id = next_id_;
   state.shutdown = save_shutdown(shutdown_.progress());
   for (const auto& app : apps_) state.apps.push_back(app->saved());
+  crashes_.save(state.crashes);
   std::string bytes = encode_state(state);
   if (bytes == saved_) return;
   keeper_.save_state(bytes);
@@ -213,6 +215,7 @@ bool Role::all_idle() const {
 }
 
 void Role::end(ExitCode code) {
+  crashes_.finish();
   runtime_dir_.clean_up();
   if (shutdown_.begun()) log::info("stopped");
   keeper_.shut_down(code);

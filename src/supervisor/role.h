@@ -15,6 +15,7 @@
 #include "rota/config/load.h"
 #include "rota/supervisor/app.h"
 #include "rota/supervisor/changes.h"
+#include "rota/supervisor/crash_reports.h"
 #include "rota/supervisor/keeper_link.h"
 #include "rota/supervisor/listeners.h"
 #include "rota/supervisor/proxy_link.h"
@@ -34,6 +35,7 @@ struct Outside {
   std::function<config::Loaded()> load;  // the configuration as its file is now
   Lookup::Ask ask = look_up;             // addresses of names
   FollowedName::Pace name_pace{};
+  std::string root;  // before /proc and /sys, where the kernel's out-of-memory kills are counted
 };
 
 // Every mistake with its place, to the log.
@@ -44,6 +46,7 @@ class Role final : KeeperListener,
                    ProxyLinkListener,
                    ListenersListener,
                    AppListener,
+                   CrashReportsListener,
                    uv::Deferred,
                    uv::TimerListener {
  public:
@@ -124,7 +127,9 @@ class Role final : KeeperListener,
   void on_proxy_connect_failed(std::uint64_t upstream, int error) override;
   void on_proxy_drained(std::uint64_t upstream) override;
   void on_proxy_quiet() override;
+  void on_proxy_in_flight(std::uint64_t upstream, ipc::InFlight list) override;
   void on_proxy_lost(std::uint64_t epoch, Loss loss) override;
+  void on_crash_reports_changed() override;
   void on_looked_up(const ResolvedNames& names) override;
   void on_listeners_ready() override;
   void on_listeners_failed(const StartFailure& failure) override;
@@ -156,6 +161,7 @@ class Role final : KeeperListener,
   RuntimeDir runtime_dir_;
   WorkerLogs logs_;
   sys::PipePeek peek_;
+  CrashReports crashes_;
   Surface surface_;
   Strangers strangers_;
   ShutdownPlan shutdown_;

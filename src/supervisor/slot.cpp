@@ -158,6 +158,7 @@ void Slot::perform(const Actions& actions) {
   if (actions.explain_not_listening || actions.look_where_it_listens) tell_where_it_listens(actions);
   if (actions.spawn) aim_checker();
   for (const Kill& kill : actions.kills) surface_.keeper.signal(spawn_id_, kill.number, kill.group);
+  if (actions.death) report(*actions.death);
   if (actions.process_gone) {
     proxy_doubts_ = false;
     surface_.runtime_dir.remove(RuntimeDir::relative_socket(app_.name, number_, sequence_));
@@ -190,6 +191,21 @@ void Slot::say(const Note& note) {
   if (words.empty() || known) return;
   for (const std::string& line : words) log::at(note.level, "{} said: {}", label_, line);
   quoted_ = std::move(words);
+}
+
+// Before the proxy is told that this upstream is gone.
+void Slot::report(const Death& death) {
+  CrashReport report;
+  report.app = app_.name;
+  report.slot = number_;
+  report.pid = death.pid;
+  report.spawn_id = spawn_id_;
+  report.status = death.status;
+  report.failure = death.failure;
+  report.killed_by_us = death.killed;
+  report.uptime = death.uptime;
+  report.restarts = life_.restarts;
+  surface_.crashes.begin(std::move(report), death.served, last_lines_);
 }
 
 void Slot::aim_checker() {

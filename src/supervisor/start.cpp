@@ -190,6 +190,7 @@ void Role::on_listeners_ready() {
 }
 
 void Role::start_running() {
+  if (earlier_) crashes_.restore(earlier_->crashes);
   adopt_found();
   stage_ = Stage::running;
   version_ = epoch_ << 32U;  // above whatever an earlier supervisor has published

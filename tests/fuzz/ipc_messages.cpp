@@ -1,4 +1,4 @@
-// Decodes arbitrary bytes as every message and both bulks: nothing may be read out of bounds, and what is accepted must
+// Decodes arbitrary bytes as every message and every bulk: nothing may be read out of bounds, and what is accepted must
 // be exactly what the encoder writes.
 #include <cstddef>
 #include <cstdint>
@@ -21,5 +21,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   bulk(SpawnSpec{});
   bulk(ProxyState{});
+  bulk(InFlight{});
   return 0;
 }

@@ -230,6 +230,21 @@ class Exchange:
         self.drain()
         os._exit(self.number("code", 3))
 
+    def do_kill(self):
+        """/kill?signal=11 ends the process by that signal, after ?lines=N lines on stderr."""
+        self.drain()
+        for number in range(self.number("lines", 0)):
+            print(f"line {number} before the end", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), self.number("signal", 9))
+        signal.pause()
+
+    def do_fill_memory(self):
+        """Takes memory until somebody objects."""
+        self.drain()
+        taken = []
+        while True:
+            taken.append(bytearray(os.urandom(1 << 20)))
+
     def do_print(self):
         self.drain()
         stream = sys.stderr if self.query.get("to") == "stderr" else sys.stdout

@@ -16,7 +16,7 @@
 
 namespace rota::ipc {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 inline constexpr int kChannelFd = 3;                     // in every role
 inline constexpr std::size_t kMessageMax = 4096;
 inline constexpr std::size_t kFdsMax = 64;               // in one message

@@ -22,6 +22,8 @@ enum class ProxyMessage : std::uint16_t {
   state, ping,
   // proxy -> supervisor
   applied, connect_failed, drained, quiet, pong,
+  worker_died,  // supervisor -> proxy
+  in_flight,    // proxy -> supervisor
 };
 
 struct ProxyHello {
@@ -71,6 +73,19 @@ struct Drained {
 struct Quiet {
   static constexpr auto kType = ProxyMessage::quiet;
   template <class A, class S> static void fields(A&, S&) {}
+};
+// This worker has died and nobody had asked it to: what was in flight on it? Sent before the state that leaves it out;
+// answered once, with in_flight.
+struct WorkerDied {
+  static constexpr auto kType = ProxyMessage::worker_died;
+  std::uint64_t upstream = 0;
+  template <class A, class S> static void fields(A& a, S& s) { a(s.upstream); }
+};
+// One fd: a sealed memfd with an InFlight, of all loops together.
+struct InFlightTold {
+  static constexpr auto kType = ProxyMessage::in_flight;
+  std::uint64_t upstream = 0;
+  template <class A, class S> static void fields(A& a, S& s) { a(s.upstream); }
 };
 
 // Bulk ---------------------------------------------------------------------------------------------------------------
@@ -154,6 +169,43 @@ struct ProxyState {
     a(s.head); a(s.target); a(s.body_max); a(s.fields_max); a(s.connections); a(s.connections_per_address);
     a(s.trusted_proxies); a(s.trusts_unix_peers); a(s.apps);
   }
+};
+
+// Of what was in flight, these are told; the rest is counted.
+inline constexpr std::size_t kInFlightMax = 32;
+inline constexpr std::size_t kMethodMax = 32;      // bytes; each is cut
+inline constexpr std::size_t kPathMax = 200;
+inline constexpr std::size_t kRequestIdMax = 128;
+inline constexpr std::size_t kInFlightBytesMax = 64 * 1024;  // of the bulk
+static_assert(kInFlightMax * (kMethodMax + kPathMax + kRequestIdMax + 64) + 64 <= kInFlightBytesMax);
+
+// As the client sent it: to be escaped before it is shown.
+struct RequestInFlight {
+  std::string method;
+  std::string path;        // without the query, which may hold secrets
+  bool path_cut = false;
+  std::string request_id;  // X-Request-ID, as the worker got it
+  Duration age{};          // since its head had come
+  bool answered = false;   // its response had begun
+  template <class A, class S> static void fields(A& a, S& s) {
+    a(s.method); a(s.path); a(s.path_cut); a(s.request_id); a(s.age); a(s.answered);
+  }
+  bool operator==(const RequestInFlight&) const = default;
+};
+struct InFlight {
+  std::uint32_t total = 0;   // that the worker may have read
+  std::uint32_t unread = 0;  // that it certainly had not; they are not among `requests`
+  std::vector<RequestInFlight> requests;  // the oldest first
+  template <class A, class S> static void fields(A& a, S& s) { a(s.total); a(s.unread); a(s.requests); }
+  // Within the limits above: what one role may believe of the other.
+  bool is_sound() const {
+    if (requests.size() > kInFlightMax || requests.size() > total) return false;
+    for (const RequestInFlight& one : requests) {
+      if (one.method.size() > kMethodMax || one.path.size() > kPathMax || one.request_id.size() > kRequestIdMax) return false;
+    }
+    return true;
+  }
+  bool operator==(const InFlight&) const = default;
 };
 
 }  // namespace rota::ipc

@@ -16,6 +16,8 @@
 
 namespace rota::proxy {
 
+inline constexpr std::size_t kDeathsOpenMax = 256;  // asked about at a time; beyond that there is no answer
+
 class ControlLink final : public uv::FdListener, public uv::WakeupListener, public LoopEvents {
  public:
   ControlLink(uv::Loop& loop, UniqueFd keeper, UniqueFd signals);
@@ -43,8 +45,11 @@ class ControlLink final : public uv::FdListener, public uv::WakeupListener, publ
   void start_loops();
   void hand_out_listener(const std::string& name);
   void use_access_log();
-  void handle(const LoopEvent& event);
+  void handle(LoopEvent& event);
   void answer_ping(std::uint64_t number);
+  void ask_in_flight(std::uint64_t upstream);
+  void add_in_flight(std::size_t loop, std::uint64_t upstream, ipc::InFlight&& list);
+  void tell_in_flight(std::uint64_t upstream, ipc::InFlight list);
   // Messages to a supervisor that is gone or stuck are dropped: the next one gets the facts anew.
   template <class M>
   void tell(const M& message);
@@ -66,6 +71,11 @@ class ControlLink final : public uv::FdListener, public uv::WakeupListener, publ
   std::uint64_t ping_ = 0;
   bool ping_open_ = false;  // not every loop has answered it yet
   std::map<std::uint64_t, std::set<std::size_t>> drained_;
+  struct InFlightSoFar {
+    std::set<std::size_t> told;
+    ipc::InFlight list;
+  };
+  std::map<std::uint64_t, InFlightSoFar> in_flight_;  // by upstream whose worker has died; at most kDeathsOpenMax
   std::uint64_t dropped_lines_ = 0;
 
   uv::Wakeup wakeup_;

@@ -36,8 +36,11 @@ struct TakeListeners {  // replaces those of this name; none: gone
 struct LoopPing {
   std::uint64_t number;
 };
+struct AskInFlight {  // this upstream's worker has died
+  std::uint64_t upstream;
+};
 struct StopLoop {};
-using LoopCommand = std::variant<ApplyState, TakeListeners, LoopPing, StopLoop>;
+using LoopCommand = std::variant<ApplyState, TakeListeners, LoopPing, AskInFlight, StopLoop>;
 
 // Loop -> control thread.
 struct LoopApplied {
@@ -57,9 +60,13 @@ struct LoopQuiet {
 struct LoopPong {
   std::uint64_t number;
 };
+struct LoopInFlight {
+  std::uint64_t upstream;
+  ipc::InFlight list;
+};
 struct LoopEvent {
   std::size_t loop;
-  std::variant<LoopApplied, LoopConnectFailed, LoopDrained, LoopQuiet, LoopPong> what;
+  std::variant<LoopApplied, LoopConnectFailed, LoopDrained, LoopQuiet, LoopPong, LoopInFlight> what;
 };
 
 class LoopEvents {
@@ -72,6 +79,7 @@ class LoopEvents {
 
 class DataLoop final : public uv::WakeupListener,
                        public uv::TimerListener,
+                       public uv::Deferred,
                        public SessionOwner,
                        public ListenerOwner,
                        public UpstreamEvents {
@@ -94,6 +102,7 @@ class DataLoop final : public uv::WakeupListener,
 
   void on_wakeup(uv::Wakeup& wakeup) override;
   void on_timer(uv::Timer& timer) override;
+  void run_deferred() override;
   Routed route(const http::RequestHead& head, const ClientInfo& client) override;
   bool announced(ClientInfo& client, const ProxyHeader& header) override;
   void bad_proxy_header(const ClientInfo& client, const char* why) override;
@@ -108,6 +117,7 @@ class DataLoop final : public uv::WakeupListener,
   void obey(ApplyState& order);
   void obey(TakeListeners& order);
   void obey(LoopPing& order);
+  void obey(AskInFlight& order);
   void obey(StopLoop& order);
   void apply_apps(const ipc::ProxyState& state);
   bool admit(ClientInfo& client);  // false: its address has too many connections
@@ -135,6 +145,7 @@ class DataLoop final : public uv::WakeupListener,
   bool accepting_ = false;  // the listeners are watched
   bool full_ = false;       // connections_max was reached: not watched until there is room
   bool quiet_told_ = false;
+  std::vector<std::uint64_t> asked_in_flight_;  // upstreams; answered at the end of this turn
 
   uv::Wakeup wakeup_;
   uv::Timer tick_;

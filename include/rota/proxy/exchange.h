@@ -107,6 +107,10 @@ class Exchange final : public uv::StreamListener,
   void begin();
 
   void client_writable();
+  // Its request is in flight on this upstream. unread: the kernel says that it had not been read.
+  bool is_on(std::uint64_t upstream) const;
+  bool is_unread() const { return state_ == State::doubting; }
+  ipc::RequestInFlight describe() const;
   // The client broke off, broke a rule or was too slow: ends the exchange. With a status (and no response begun) it is
   // told so.
   void abort(Outcome outcome, int status = 0, std::string_view text = {});
@@ -132,6 +136,8 @@ class Exchange final : public uv::StreamListener,
   void send_upload();
   void await_response();
   void attempt_failed(bool eof, int error);
+  void keep_only_the_head();  // there will be no other attempt
+  void note_loss();           // the worker has ended the connection of a request that it may have read
   bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
   void try_again(Delivery delivery, bool elsewhere);
   void resolve_doubt();
@@ -161,7 +167,7 @@ class Exchange final : public uv::StreamListener,
   bool chunked_upload_ = false;
   bool websocket_ = false;
   http::WebSocketAccept websocket_accept_{};
-  std::string replay_;          // regenerated head and encoded body so far, while another attempt is possible
+  std::string replay_;          // regenerated head; and encoded body so far, while another attempt is possible
   std::size_t head_bytes_ = 0;  // of it
   bool replayable_ = true;
   bool has_body_ = false;
@@ -178,6 +184,7 @@ class Exchange final : public uv::StreamListener,
   std::uint64_t avoid_upstream_ = 0;
   bool never_again_ = false;  // it must not get this request again
   TimePoint give_up_holding_{};
+  TimePoint started_at_{};
 
   // the response
   http::ResponseHeadParser response_parser_;

@@ -15,6 +15,7 @@
 #include "rota/proxy/access_log.h"
 #include "rota/proxy/deadlines.h"
 #include "rota/proxy/gather.h"
+#include "rota/proxy/lost_requests.h"
 #include "rota/proxy/origin.h"
 #include "rota/uv/loop.h"
 
@@ -42,6 +43,7 @@ class LoopContext {
   uv::Loop& loop;
   UpstreamEvents& events;
   Deadlines deadlines;
+  LostRequests lost;
   // The state in force: shared by the loops that use it and the control thread that made it.
   std::shared_ptr<const ipc::ProxyState> state;
 

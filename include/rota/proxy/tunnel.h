@@ -39,6 +39,7 @@ class Tunnel final : public uv::StreamListener, public uv::Retirable, public Dea
 
   std::uint64_t from_client() const { return client_.received; }
   std::uint64_t from_worker() const { return worker_.received; }
+  bool worker_ended() const { return worker_.ended; }
 
  private:
   struct Side {

@@ -166,6 +166,15 @@ struct Note {
   std::string text;           // "ready after 153 ms"
   bool quote_stderr = false;  // followed by the worker's last lines
 };
+// A worker that had run has ended, and nobody had asked it to; or we had, because something was wrong with it.
+struct Death {
+  int pid = 0;
+  int status = 0;       // as wait(2)
+  std::string failure;  // what was wrong with it, one clause; empty: it died by itself
+  bool killed = false;  // it was sent SIGKILL
+  bool served = false;  // it had been READY
+  Duration uptime{};
+};
 struct Actions {
   bool spawn = false;
   bool check_now = false;
@@ -174,6 +183,7 @@ struct Actions {
   bool look_where_it_listens = false;  // the same, early: it may still come to its socket
   std::vector<Kill> kills;
   std::vector<Note> notes;
+  std::optional<Death> death;
 };
 
 Actions step(Lifecycle& lifecycle, const Policy& policy, const Surroundings& around, const Event& event, TimePoint now);

@@ -21,6 +21,7 @@ class ProxyLinkListener {
   virtual void on_proxy_connect_failed(std::uint64_t upstream, int error) = 0;
   virtual void on_proxy_drained(std::uint64_t upstream) = 0;
   virtual void on_proxy_quiet() = 0;
+  virtual void on_proxy_in_flight(std::uint64_t upstream, ipc::InFlight list) = 0;
   // It is of no use any more and should be killed; told once per proxy. A closed channel is mostly the first sign of
   // its end; but a proxy that lives on without one would never hear of a worker again, and a pair comes only with a
   // proxy.
@@ -42,11 +43,14 @@ class ProxyLink final : uv::FdListener, uv::TimerListener {
 
   // The sealed memfd of a state; sent now or as soon as there is somebody to take it.
   void publish(UniqueFd bulk, std::uint64_t version);
+  // What was in flight on a worker that has died? Before a state without it is published. False: nobody can be asked.
+  bool ask_in_flight(std::uint64_t upstream);
 
  private:
   void on_readable(uv::FdWatcher& watcher) override;
   void on_timer(uv::Timer& timer) override;
   bool dispatch(ipc::Packet& packet);  // false: it broke the protocol
+  bool take_in_flight(ipc::Packet& packet);
   void send_state();
   void tell_loss(ProxyLinkListener::Loss loss);
 

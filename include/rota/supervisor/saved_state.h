@@ -10,13 +10,14 @@
 #include <vector>
 
 #include "rota/config/config.h"
+#include "rota/supervisor/crash_report.h"
 #include "rota/supervisor/lifecycle.h"
 #include "rota/supervisor/rollout.h"
 #include "rota/supervisor/shutdown.h"
 
 namespace rota::supervisor {
 
-inline constexpr std::uint32_t kSavedStateVersion = 3;  // first in the bulk; another one is not read at all
+inline constexpr std::uint32_t kSavedStateVersion = 4;  // first in the bulk; another one is not read at all
 
 // Which state a slot was in; in the order of State's alternatives.
 enum class SavedPhase : std::uint8_t {
@@ -149,12 +150,14 @@ struct SavedState {
   std::uint64_t next_id = 1;  // of spawns and servers: never used before
   SavedShutdown shutdown;
   std::vector<SavedApp> apps;
+  SavedCrashes crashes;
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.version);
     a(s.next_id);
     a(s.shutdown);
     a(s.apps);
+    a(s.crashes);
   }
 
   const SavedApp* find(std::string_view name) const;

@@ -13,6 +13,7 @@
 #include "rota/config/config.h"
 #include "rota/ipc/proxy_protocol.h"
 #include "rota/supervisor/checker.h"
+#include "rota/supervisor/crash_reports.h"
 #include "rota/supervisor/environment.h"
 #include "rota/supervisor/followed_name.h"
 #include "rota/supervisor/keeper_link.h"
@@ -36,6 +37,7 @@ struct Surface {
   RuntimeDir& runtime_dir;
   WorkerLogs& logs;
   sys::PipePeek& peek;
+  CrashReports& crashes;
   std::mt19937_64& random;
   const std::vector<std::string>& inherited_env;
   std::uint64_t& next_id;
@@ -103,6 +105,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   void perform(const Actions& actions);
   void tell_where_it_listens(const Actions& actions);
   void say(const Note& note);
+  void report(const Death& death);
   void aim_checker();
   void attach_output(int pid, Fds output);
   void leave_tail(std::uint64_t id);

@@ -80,6 +80,33 @@ TEST_CASE("bulk survives the way there and back, and is refused at every cut") {
   check(SpawnSpec{});
   check(test::full_state());
   check(ProxyState{});
+  check(test::full_in_flight());
+  check(InFlight{});
+}
+
+TEST_CASE("of requests in flight no more is believed than may be told") {
+  CHECK(InFlight{}.is_sound());
+  CHECK(test::full_in_flight().is_sound());
+  auto refused = [](auto spoil) {
+    InFlight list = test::full_in_flight();
+    spoil(list);
+    CHECK_FALSE(list.is_sound());
+  };
+  refused([](InFlight& list) { list.total = 1; });
+  refused([](InFlight& list) { list.requests[1].path += 'x'; });
+  refused([](InFlight& list) { list.requests[0].method.assign(kMethodMax + 1, 'M'); });
+  refused([](InFlight& list) { list.requests[0].request_id.assign(kRequestIdMax + 1, 'i'); });
+  refused([](InFlight& list) {
+    list.total = 1000;
+    list.requests.resize(kInFlightMax + 1);
+  });
+  InFlight most;
+  RequestInFlight longest;
+  longest.method.assign(kMethodMax, 'M');
+  longest.path.assign(kPathMax, '/');
+  longest.request_id.assign(kRequestIdMax, 'i');
+  most.requests.assign(kInFlightMax, longest);
+  CHECK(encode_bulk(most).size() <= kInFlightBytesMax);
 }
 
 TEST_CASE("values that the encoder never writes are refused") {

@@ -49,6 +49,15 @@ inline ProxyState full_state() {
   return state;
 }
 
+inline InFlight full_in_flight() {
+  InFlight list;
+  list.total = 3;
+  list.unread = 1;
+  list.requests = {{"GET", "/boom", false, "4b6f", 12ms, false},
+                   {"POST", std::string(kPathMax, 'x'), true, "", 3s, true}};
+  return list;
+}
+
 template <class M>
 M with_id(std::uint64_t id) {
   M message;
@@ -99,6 +108,8 @@ void for_each_message(Visit visit) {
   visit(ConnectFailed{9, 111});
   visit(Drained{9});
   visit(Quiet{});
+  visit(WorkerDied{9});
+  visit(InFlightTold{9});
 }
 
 }  // namespace rota::ipc::test

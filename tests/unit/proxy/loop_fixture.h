@@ -187,6 +187,7 @@ class Proxy final : public LoopEvents {
     if (auto* one = std::get_if<LoopApplied>(&event.what)) applied = one->version;
     if (auto* one = std::get_if<LoopDrained>(&event.what)) drained[one->upstream]++;
     if (auto* one = std::get_if<LoopConnectFailed>(&event.what)) failed[one->upstream] = one->error;
+    if (auto* one = std::get_if<LoopInFlight>(&event.what)) in_flight[one->upstream] = std::move(one->list);
     if (std::holds_alternative<LoopQuiet>(event.what)) quiet = true;
     changed.notify_all();
   }
@@ -214,6 +215,7 @@ class Proxy final : public LoopEvents {
   std::uint64_t applied = 0;
   std::map<std::uint64_t, int> drained;
   std::map<std::uint64_t, int> failed;
+  std::map<std::uint64_t, ipc::InFlight> in_flight;
   bool quiet = false;
 };
 

@@ -89,6 +89,12 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   void proxy_says(const M& message) {
     REQUIRE(proxy_.send(message));
   }
+  void proxy_tells_in_flight(std::uint64_t upstream, const ipc::InFlight& list) {
+    auto memory = ipc::make_bulk("in-flight", ipc::encode_bulk(list));
+    REQUIRE(memory);
+    std::array<int, 1> fds = {memory->get()};
+    REQUIRE(proxy_.send(ipc::InFlightTold{upstream}, fds));
+  }
   // The proxy goes on without its channel.
   void close_proxy_channel() {
     proxy_watcher_.reset();
@@ -124,6 +130,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   bool die_on_term = true;
   std::string earlier_state;                     // told by list
   std::vector<std::uint64_t> earlier_processes;  // of `workers`
+  std::map<std::uint64_t, int> earlier_exits;    // of these the ones that have ended, with their status
   std::map<std::string, bool> shelf;             // name -> listener
   std::map<std::string, UniqueFd> shelved_fds;   // what stands on it: "lock", "config"
 
@@ -141,6 +148,8 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   ipc::ProxyState first_state;
   ipc::ProxyState state;  // the last the proxy was told
   std::vector<std::uint64_t> versions;
+  std::vector<std::uint64_t> asked_in_flight;  // upstreams, by the proxy's channel
+  std::vector<std::uint64_t> gone_when_asked;  // of these the ones that the last state had left out already
   std::optional<int> exit_code;
   int log_format = -1;
 
@@ -168,6 +177,15 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     }
   }
   void on_state(ipc::Packet& packet) {
+    ipc::WorkerDied died;
+    if (ipc::decode_message(packet.bytes, died)) {
+      asked_in_flight.push_back(died.upstream);
+      bool there = false;
+      for (const auto& app : state.apps) {
+        for (const auto& one : app.upstreams) there = there || one.id == died.upstream;
+      }
+      if (!there) gone_when_asked.push_back(died.upstream);
+    }
     ipc::StateChanged message;
     if (!ipc::decode_message(packet.bytes, message)) return;
     auto bulk = ipc::read_bulk(packet.fds[0].get());
@@ -239,7 +257,9 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
       Worker& worker = workers.at(id);
       auto [out, err] = open_pipes(worker);
       std::array<int, 2> fds = {out.get(), err.get()};
-      REQUIRE(channel_.send(ipc::Listed{id, worker.pid, false, 0}, fds));
+      auto ended = earlier_exits.find(id);
+      bool exited = ended != earlier_exits.end();
+      REQUIRE(channel_.send(ipc::Listed{id, worker.pid, exited, exited ? ended->second : 0}, fds));
     }
     for (const auto& [name, listener] : shelf) {
       auto known = shelved_fds.find(name);

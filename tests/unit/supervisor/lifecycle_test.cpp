@@ -515,3 +515,48 @@ TEST_CASE("durations are told as people tell them") {
   REQUIRE(describe_duration(200s) == "3 min 20 s");
   REQUIRE(describe_duration(5h + 10min) == "5 h 10 min");
 }
+
+TEST_CASE("a death deserves a report when nobody had asked for it, or when something was wrong") {
+  Rig rig;
+  SECTION("by itself, ready") {
+    rig.make_ready();
+    Actions actions = rig.after(3s, Exited{SIGSEGV});
+    REQUIRE(actions.death);
+    REQUIRE(actions.death->status == SIGSEGV);
+    REQUIRE(actions.death->served);
+    REQUIRE_FALSE(actions.death->killed);
+    REQUIRE(actions.death->uptime >= 3s);
+    REQUIRE(actions.death->failure.empty());
+  }
+  SECTION("by itself, before it was ready") {
+    rig.start();
+    Actions actions = rig.after(1s, Exited{exit_status(0)});
+    REQUIRE(actions.death);
+    REQUIRE_FALSE(actions.death->served);
+  }
+  SECTION("a program that was never executed") {
+    rig.start();
+    rig.on(ExecFailed{"no such program"});
+    REQUIRE_FALSE(rig.after(1ms, Exited{exit_status(127)}).death);
+  }
+  SECTION("killed because it did not become ready") {
+    rig.start();
+    rig.after(61s, Deadline{});
+    rig.after(11s, Deadline{});
+    Actions actions = rig.after(1ms, Exited{SIGKILL});
+    REQUIRE(actions.death);
+    REQUIRE(actions.death->killed);
+    REQUIRE(actions.death->failure.starts_with("not ready within"));
+  }
+  SECTION("stopped as asked") {
+    rig.make_ready();
+    rig.around.desired.run = false;
+    rig.on(WantedChanged{});
+    SECTION("after it had drained") {
+      rig.on(Drained{});
+      REQUIRE_FALSE(rig.after(1s, Exited{SIGTERM}).death);
+    }
+    SECTION("cleanly while it drains") { REQUIRE_FALSE(rig.after(1s, Exited{exit_status(0)}).death); }
+    SECTION("by a crash while it drains") { REQUIRE(rig.after(1s, Exited{SIGSEGV}).death); }
+  }
+}

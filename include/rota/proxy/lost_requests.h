@@ -1,0 +1,50 @@
+// Requests whose worker ended their connection before it had answered them: remembered for a moment by each loop, until
+// it is known whether that worker has died. Knows no connection and no exchange.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "rota/ipc/proxy_protocol.h"
+
+namespace rota::proxy {
+
+// `head`: as the worker got it. Neither the query nor any field but X-Request-ID is taken.
+ipc::RequestInFlight describe_request(std::string_view head, Duration age, bool answered);
+
+// Of two loops together.
+void merge(ipc::InFlight& into, ipc::InFlight&& more);
+// The oldest first; beyond kInFlightMax those in the middle are left out: one that hangs a worker is among the oldest,
+// one that crashes it mostly among the youngest.
+void cut(ipc::InFlight& list);
+
+class LostRequests {
+ public:
+  static constexpr Duration kMemory{5000};  // a supervisor may have to be started before it asks
+  static constexpr std::size_t kUpstreamsMax = 16;
+  static constexpr std::size_t kPerUpstreamMax = 64;  // told; the rest is counted
+
+  void add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now);
+  void add_unread(std::uint64_t upstream, TimePoint now);  // the worker had certainly not read it
+  // What was lost there within kMemory. May be asked again: whoever asked first may have died with the answer.
+  ipc::InFlight of(std::uint64_t upstream, TimePoint now) const;
+
+ private:
+  struct Lost {
+    ipc::RequestInFlight request;
+    TimePoint at{};
+  };
+  struct Entry {
+    std::uint64_t upstream = 0;
+    TimePoint last{};
+    std::uint32_t untold = 0;  // beyond kPerUpstreamMax
+    std::uint32_t unread = 0;
+    std::vector<Lost> requests;
+  };
+  Entry& entry_of(std::uint64_t upstream, TimePoint now);
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace rota::proxy

@@ -1,0 +1,92 @@
+#include "rota/proxy/lost_requests.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace rota::proxy {
+
+namespace {
+
+// The value of X-Request-ID: written by us, behind all fields of the client's, and therefore the last of its name.
+std::string_view request_id_of(std::string_view head) {
+  constexpr std::string_view kName = "\r\nX-Request-ID: ";
+  std::size_t at = head.rfind(kName);
+  if (at == std::string_view::npos) return {};
+  std::string_view value = head.substr(at + kName.size());
+  return value.substr(0, value.find('\r'));
+}
+
+}  // namespace
+
+ipc::RequestInFlight describe_request(std::string_view head, Duration age, bool answered) {
+  std::string_view line = head.substr(0, head.find('\r'));
+  std::string_view method = line.substr(0, line.find(' '));
+  std::string_view target = line.substr(std::min(line.size(), method.size() + 1));
+  std::string_view path = target.substr(0, target.find_first_of("? "));
+  ipc::RequestInFlight request;
+  request.method = method.substr(0, ipc::kMethodMax);
+  request.path = path.substr(0, ipc::kPathMax);
+  request.path_cut = path.size() > ipc::kPathMax;
+  request.request_id = request_id_of(head).substr(0, ipc::kRequestIdMax);
+  request.age = std::max(age, Duration::zero());
+  request.answered = answered;
+  return request;
+}
+
+void merge(ipc::InFlight& into, ipc::InFlight&& more) {
+  into.total += more.total;
+  into.unread += more.unread;
+  std::move(more.requests.begin(), more.requests.end(), std::back_inserter(into.requests));
+}
+
+void cut(ipc::InFlight& list) {
+  constexpr std::size_t kHalf = ipc::kInFlightMax / 2;
+  std::stable_sort(list.requests.begin(), list.requests.end(),
+                   [](const auto& a, const auto& b) { return a.age > b.age; });
+  if (list.requests.size() <= ipc::kInFlightMax) return;
+  list.requests.erase(list.requests.begin() + kHalf, list.requests.end() - kHalf);
+}
+
+// A gap of kMemory begins anew.
+LostRequests::Entry& LostRequests::entry_of(std::uint64_t upstream, TimePoint now) {
+  auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
+  if (at == entries_.end()) {
+    if (entries_.size() < kUpstreamsMax) {
+      at = entries_.insert(entries_.end(), Entry{});
+    } else {
+      at = std::min_element(entries_.begin(), entries_.end(),
+                            [](const Entry& a, const Entry& b) { return a.last < b.last; });
+      *at = Entry{};
+    }
+    at->upstream = upstream;
+  }
+  if (now - at->last > kMemory) *at = Entry{upstream, now, 0, 0, {}};
+  at->last = now;
+  return *at;
+}
+
+void LostRequests::add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now) {
+  Entry& entry = entry_of(upstream, now);
+  std::erase_if(entry.requests, [&](const Lost& one) { return now - one.at > kMemory; });
+  if (entry.requests.size() < kPerUpstreamMax) {
+    entry.requests.push_back({std::move(request), now});
+  } else {
+    entry.untold++;
+  }
+}
+
+void LostRequests::add_unread(std::uint64_t upstream, TimePoint now) { entry_of(upstream, now).unread++; }
+
+ipc::InFlight LostRequests::of(std::uint64_t upstream, TimePoint now) const {
+  ipc::InFlight list;
+  auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
+  if (at == entries_.end() || now - at->last > kMemory) return list;
+  for (const Lost& one : at->requests) {
+    if (now - one.at <= kMemory) list.requests.push_back(one.request);
+  }
+  list.total = static_cast<std::uint32_t>(list.requests.size()) + at->untold;
+  list.unread = at->unread;
+  return list;
+}
+
+}  // namespace rota::proxy
