@@ -1,16 +1,16 @@
 #include "rota/base/log.h"
 
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <iterator>
+#include <mutex>
 
 #include "rota/base/json.h"
+#include "rota/base/nowait_writer.h"
 
 namespace rota::log {
 
@@ -56,23 +56,31 @@ bool append_escaped(std::string& out, std::string_view text, std::size_t most) {
   return true;
 }
 
-// A pipe whose reader has stopped must stop nobody here: a line of at most PIPE_BUF bytes goes in whole when poll(2)
-// says that there is room, and is dropped and counted otherwise.
-std::atomic<std::uint64_t> g_dropped{0};
+// Never destroyed: a thread may have something to say until the very end.
+struct StandardError {
+  std::mutex mutex;
+  NowaitWriter writer{2};
+  std::uint64_t dropped = 0;  // lines since the last one that was written
+  bool torn = false;          // it had room for the beginning of a line only
 
-bool has_room() {
-  pollfd out{2, POLLOUT, 0};
-  int ready = 0;
-  do {
-    ready = ::poll(&out, 1, 0);
-  } while (ready < 0 && errno == EINTR);
-  return ready == 1 && (out.revents & POLLOUT) != 0;
+  // `text` ends with a line feed.
+  bool put(std::string_view text) {
+    if (torn && writer.write("\n").bytes == 0) return false;
+    std::size_t taken = writer.write(text).bytes;
+    torn = taken > 0 && taken < text.size();
+    return taken > 0;
+  }
+};
+StandardError& standard_error() {
+  static StandardError& one = *new StandardError;
+  return one;
 }
 
 }  // namespace
 
 void configure(const Settings& settings) {
   g_settings = settings;
+  standard_error().writer = NowaitWriter(2);
   g_threshold.store(settings.threshold, std::memory_order_relaxed);
 }
 
@@ -137,19 +145,18 @@ std::string line_of(Level level, std::string_view message) { return make_line(le
 
 void write(Level level, std::string_view message) {
   if (level < threshold()) return;
-  if (!has_room()) {
-    g_dropped.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  write_raw(2, make_line(level, message, g_dropped.exchange(0, std::memory_order_relaxed)));
+  StandardError& to = standard_error();
+  std::lock_guard lock(to.mutex);
+  bool written = to.put(make_line(level, message, to.dropped) + '\n');
+  to.dropped = written ? 0 : to.dropped + 1;
 }
 
-void write_raw(int fd, std::string_view line) {
-  char end = '\n';
-  iovec parts[2] = {{const_cast<char*>(line.data()), line.size()}, {&end, 1}};
-  // A line that stderr does not take is lost: nothing here may wait for a reader.
-  while (::writev(fd, parts, 2) < 0 && errno == EINTR) {
-  }
+void write_raw(std::string_view text) {
+  std::string whole(text);
+  whole += '\n';
+  StandardError& to = standard_error();
+  std::lock_guard lock(to.mutex);
+  if (!to.put(whole)) to.dropped += static_cast<std::uint64_t>(std::count(whole.begin(), whole.end(), '\n'));
 }
 
 }  // namespace rota::log

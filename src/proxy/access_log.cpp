@@ -103,6 +103,16 @@ std::uint64_t LogWriter::dropped_lines() {
   return dropped_lines_;
 }
 
+// A pipe that is full: its reader is waited for, but not for ever at the end.
+bool LogWriter::wait_for_room() {
+  while (true) {
+    bool leaving = stopping_;
+    pollfd room{fd_.get(), POLLOUT, 0};
+    if (::poll(&room, 1, static_cast<int>(kLastPatience.count())) != 0) return true;
+    if (leaving) return false;
+  }
+}
+
 void LogWriter::work() {
   std::string batch;
   std::unique_lock lock(mutex_);
@@ -110,25 +120,22 @@ void LogWriter::work() {
     wake_.wait(lock, [this] { return stopping_ || next_fd_set_ || !pending_.empty(); });
     if (next_fd_set_) {
       fd_ = std::move(next_fd_);
+      writer_ = NowaitWriter(fd_.get());
       torn_ = false;
       next_fd_set_ = false;
     }
     batch.swap(pending_);
-    bool last = stopping_ && batch.empty();
-    bool leaving = stopping_;
+    if (stopping_ && batch.empty()) return;
     lock.unlock();
-    if (last) return;
     std::string_view rest = batch;
-    if (torn_ && fd_) torn_ = ::write(fd_.get(), "\n", 1) != 1;
+    if (torn_ && fd_) torn_ = writer_.write("\n").bytes != 1;
     while (!rest.empty() && fd_) {
-      ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
-      if (n > 0) {
-        rest.remove_prefix(static_cast<std::size_t>(n));
-      } else if (errno == EAGAIN) {
-        // A pipe that is full: wait for its reader, but not for ever at the end.
-        pollfd room{fd_.get(), POLLOUT, 0};
-        if (::poll(&room, 1, 1000) == 0 && leaving) break;
-      } else if (errno != EINTR) {
+      NowaitWriter::Written written = writer_.write(rest);
+      rest.remove_prefix(written.bytes);
+      if (written.error == EAGAIN) {
+        if (wait_for_room()) continue;
+        fd_.reset();
+      } else if (written.error != 0) {
         // The disk is full. What it took of a line is taken back.
         torn_ = !sys::take_back_half_line(fd_.get(), std::string_view(batch).substr(0, batch.size() - rest.size()));
         break;

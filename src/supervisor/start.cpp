@@ -20,7 +20,7 @@ void tell_problems(const std::vector<config::Problem>& problems) {
     if (log::format() == log::Format::json) {
       log::error("{}", problem.shown);
     } else {
-      log::write_raw(2, problem.shown);  // several lines, with a caret
+      log::write_raw(problem.shown);  // several lines, with a caret
     }
   }
 }

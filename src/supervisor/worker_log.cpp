@@ -2,39 +2,13 @@
 
 #include <fmt/format.h>
 #include <limits.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "rota/base/log.h"
 
 namespace rota::supervisor {
-
-// A pipe that is writable takes PIPE_BUF bytes without waiting, unless another of its writers takes the last room
-// between the two calls. A non-blocking stderr is not ours to set, since its description is shared with whoever started
-// us.
-bool SharedStream::writable() const {
-  pollfd poll_fd{fd_, POLLOUT, 0};
-  int ready = 0;
-  do {
-    ready = ::poll(&poll_fd, 1, 0);
-  } while (ready < 0 && errno == EINTR);
-  return ready == 1 && (poll_fd.revents & POLLOUT) != 0;
-}
-
-std::size_t SharedStream::send(std::string_view bytes) {
-  std::size_t sent = 0;
-  while (sent < bytes.size() && writable()) {
-    ssize_t n = ::write(fd_, bytes.data() + sent, std::min<std::size_t>(bytes.size() - sent, PIPE_BUF));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    sent += static_cast<std::size_t>(n);
-  }
-  return sent;
-}
 
 bool SharedStream::tell_dropped() {
   if (!rest_.empty()) {

@@ -23,7 +23,7 @@ struct Settings {
   bool journald_prefix = false;  // see stderr_is_journal()
 };
 
-void configure(const Settings& settings);  // before any second thread exists
+void configure(const Settings& settings);  // before any second thread exists; looks at stderr anew
 void set_threshold(Level threshold);       // any thread, any time
 Level threshold();
 void set_format(Format format);  // any thread, any time
@@ -33,16 +33,16 @@ Format format();
 bool stderr_is_journal();
 
 // Control bytes in `message` are escaped, so that no peer can forge a line or move a terminal's cursor. A line longer
-// than kLineMax bytes is cut, and marked so. Never waits: a line for which stderr has no room is dropped, and the next
-// one says how many were.
+// than kLineMax bytes is cut, and marked so. Never waits (nowait_writer.h): a line for which stderr has no room is
+// dropped, and the next one says how many were.
 inline constexpr std::size_t kLineMax = 4000;  // less than PIPE_BUF
 void write(Level level, std::string_view message);
 
 // The line that write() would write, without its line feed: for who has a buffer of lines of his own.
 std::string line_of(Level level, std::string_view message);
 
-// A line as it is (worker output, an access-log line to stdout), with its line feed added. Atomic up to PIPE_BUF.
-void write_raw(int fd, std::string_view line);
+// A line, or several, as they are, with a line feed added. Likewise.
+void write_raw(std::string_view text);
 
 template <class... Args>
 void at(Level level, fmt::format_string<Args...> format, Args&&... args) {

@@ -2,6 +2,7 @@
 // disk or a stopped reader never stalls a loop: what does not fit is dropped and counted.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "rota/base/nowait_writer.h"
 #include "rota/base/unique_fd.h"
 #include "rota/base/units.h"
 
@@ -43,9 +45,10 @@ void append_access_line(std::string& out, const AccessRecord& record);
 class LogWriter {
  public:
   static constexpr std::size_t kPendingMax = 4 * 1024 * 1024;
+  static constexpr Duration kLastPatience{1000};
 
   LogWriter();
-  ~LogWriter();  // writes what is pending, for at most a second
+  ~LogWriter();  // writes what is pending; a pipe that takes nothing for kLastPatience gets no more
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
@@ -55,16 +58,19 @@ class LogWriter {
 
  private:
   void work();
+  // False: there was no room before the end. Used by the thread alone, as is what stands below.
+  bool wait_for_room();
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string pending_;
-  UniqueFd fd_;
   UniqueFd next_fd_;
   bool next_fd_set_ = false;
-  bool stopping_ = false;
-  bool torn_ = false;  // the file ends in half a line; used by the thread alone
   std::uint64_t dropped_lines_ = 0;
+  std::atomic<bool> stopping_{false};
+  UniqueFd fd_;
+  NowaitWriter writer_{-1};
+  bool torn_ = false;   // the file ends in half a line
   std::thread thread_;  // last: it uses the members above
 };
 

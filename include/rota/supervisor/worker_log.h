@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rota/base/nowait_writer.h"
 #include "rota/config/config.h"
 #include "rota/supervisor/lines.h"
 #include "rota/supervisor/log_writer.h"
@@ -20,16 +21,14 @@ namespace rota::supervisor {
 // counted.
 class SharedStream final : public LineTarget {
  public:
-  explicit SharedStream(int fd) : fd_(fd) {}
+  explicit SharedStream(int fd) : writer_(fd) {}
   void put(std::string_view lines, const void* stream) override;
 
  private:
-  bool writable() const;
-  // How much was taken.
-  std::size_t send(std::string_view bytes);
+  std::size_t send(std::string_view bytes) { return writer_.write(bytes).bytes; }
   bool tell_dropped();
 
-  int fd_;
+  NowaitWriter writer_;
   std::string rest_;           // of the line that was begun when there was no more room
   std::uint64_t dropped_ = 0;  // lines since the last one that was written
   const void* unfinished_ = nullptr;

@@ -1,14 +1,17 @@
 #include "rota/proxy/access_log.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <thread>
 
 using namespace rota;
@@ -70,4 +73,27 @@ TEST_CASE("on a full disk access lines are dropped whole and counted, and writte
   std::string more = "again\n";
   writer.hand_over(more);
   wait_until([&] { return text_of(disk.file()) == "again\n"; });
+}
+
+TEST_CASE("a pipe that nobody reads holds the end up no longer than the writer's patience") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);  // blocking, as stdout may be
+  UniqueFd reader(ends[0]);
+  auto writer = std::make_unique<LogWriter>();
+  writer->use(UniqueFd(ends[1]));
+  std::string lines;
+  for (int i = 0; i < 1000; i++) lines += std::string(999, 'x') + "\n";
+  writer->hand_over(lines);
+  int waiting = 0;
+  wait_until([&] { return ::ioctl(reader.get(), FIONREAD, &waiting) == 0 && waiting == 64 * 1024; });
+  std::atomic<bool> gone = false;
+  std::thread end([&] {
+    writer.reset();
+    gone = true;
+  });
+  auto give_up = std::chrono::steady_clock::now() + 20s;
+  while (!gone && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(1ms);
+  CHECK(gone);
+  reader.reset();  // lets go whoever still waits
+  end.join();
 }
