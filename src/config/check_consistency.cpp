@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "rota/config/units.h"
+#include "rota/sys/file_id.h"
 
 namespace rota::config {
 
@@ -63,19 +64,28 @@ void check_proxy_protocol(CheckInput& input, std::size_t index) {
                   is_unix ? "trusted_proxies: [unix]" : "trusted_proxies with the addresses of the proxies in front"));
 }
 
-// Each of two writers would rename the file away from under the other.
+// Each of two writers would rename the file away from under the other. A pipe or /dev/null is nobody's to rename.
 void check_log_files(CheckInput& input) {
+  struct Owner {
+    std::string what;
+    std::string path;
+  };
   const Config& config = input.config;
-  std::map<std::string, std::string> owners;
-  if (config.access_log.to == AccessLog::To::file) owners[config.access_log.path] = "the access log";
+  std::map<sys::FileId, Owner> owners;
+  if (config.access_log.to == AccessLog::To::file) {
+    if (auto id = sys::file_id(config.access_log.path)) owners[*id] = {"the access log", config.access_log.path};
+  }
   for (const App& app : config.apps) {
     if (app.log.file.empty()) continue;
-    auto [owner, is_first] = owners.emplace(app.log.file, "app " + in_quotes(app.name));
+    auto id = sys::file_id(app.log.file);
+    if (!id) continue;
+    auto [owner, is_first] = owners.emplace(*id, Owner{"app " + in_quotes(app.name), app.log.file});
     if (is_first) continue;
     const std::string path = "apps." + app.name + ".log.file";
+    std::string_view also = owner->second.path == app.log.file ? "" : ", under another name";
     input.reader.problems().add(input.reader.given_span(path),
-                                fmt::format("\"file\": {} is written to {} already; each needs a file of its own",
-                                            owner->second, input.reader.shown(path, app.log.file)));
+                                fmt::format("\"file\": {} is written to {} already{}; each needs a file of its own",
+                                            owner->second.what, input.reader.shown(path, app.log.file), also));
   }
 }
 

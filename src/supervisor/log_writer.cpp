@@ -41,8 +41,8 @@ class Episode {
 }  // namespace
 
 struct LogWriter::Shared {
-  Shared(LogFile log_file, std::string about, std::string where)
-      : file(std::move(log_file)), what(std::move(about)), path(std::move(where)) {}
+  Shared(LogFile log_file, std::string about, std::string where, std::shared_ptr<LogThreads> all)
+      : file(std::move(log_file)), what(std::move(about)), path(std::move(where)), threads(std::move(all)) {}
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -52,24 +52,37 @@ struct LogWriter::Shared {
   const void* unfinished = nullptr;  // the stream whose piece of a line came last
   bool reopen = false;
   bool stopping = false;
-  bool ended = false;
   std::optional<LogFile::Limits> limits;
   // the thread's own
   LogFile file;
   const std::string what;
   const std::string path;
+  const std::shared_ptr<LogThreads> threads;
 };
 
-LogWriter::LogWriter(LogFile file, std::string what, std::string path)
-    : shared_(std::make_shared<Shared>(std::move(file), std::move(what), std::move(path))) {
-  std::thread(&LogWriter::work, shared_).detach();
+bool LogThreads::wait(Duration patience) {
+  std::unique_lock lock(mutex_);
+  return ended_.wait_for(lock, patience, [this] { return running_ == 0; });
 }
 
-LogWriter::~LogWriter() {
-  std::unique_lock lock(shared_->mutex);
+LogWriter::LogWriter(LogFile file, std::string what, std::string path, std::shared_ptr<LogThreads> threads)
+    : shared_(std::make_shared<Shared>(std::move(file), std::move(what), std::move(path), std::move(threads))) {
+  {
+    std::lock_guard lock(shared_->threads->mutex_);
+    shared_->threads->running_++;
+  }
+  std::thread([shared = shared_] {
+    work(*shared);
+    std::lock_guard lock(shared->threads->mutex_);
+    shared->threads->running_--;
+    shared->threads->ended_.notify_all();
+  }).detach();
+}
+
+void LogWriter::stop() {
+  std::lock_guard lock(shared_->mutex);
   shared_->stopping = true;
   shared_->changed.notify_all();
-  shared_->changed.wait_for(lock, kLastPatience, [this] { return shared_->ended; });
 }
 
 void LogWriter::put(std::string_view lines, const void* stream) {
@@ -98,8 +111,7 @@ void LogWriter::set_limits(LogFile::Limits limits) {
   shared_->limits = limits;
 }
 
-void LogWriter::work(const std::shared_ptr<Shared>& shared) {
-  Shared& s = *shared;
+void LogWriter::work(Shared& s) {
   Episode episode;
   std::string batch;
   std::unique_lock lock(s.mutex);
@@ -130,10 +142,8 @@ void LogWriter::work(const std::shared_ptr<Shared>& shared) {
     if (overflowed > 0) episode.lost(overflowed, s.what, s.path + " takes them more slowly than they come");
 
     lock.lock();
-    if (last && s.pending.empty()) break;
+    if (last && s.pending.empty()) return;
   }
-  s.ended = true;
-  s.changed.notify_all();
 }
 
 }  // namespace rota::supervisor

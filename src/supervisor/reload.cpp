@@ -104,7 +104,7 @@ void Role::reload_failed(const std::string& why) {
 
 // Everything else that can refuse has agreed.
 void Role::commit_reload() {
-  if (Failure failure = logs_.use(pending_->config.apps, false)) {
+  if (Failure failure = logs_.use(pending_->config.apps, pending_->config.access_log, false)) {
     reload_failed(failure->text);
     return;
   }

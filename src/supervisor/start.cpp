@@ -91,12 +91,12 @@ void Role::on_looked_up(const ResolvedNames& names) {
 }
 
 Failure Role::prepare_with_names() {
-  if (Failure failure = prepare_apps()) return failure;
-  if (!access_log_on_shelf_) {
+  if (!access_log_on_shelf_) {  // first: the apps' files are compared with it
     UniqueFd opened;
     if (Failure failure = prepare_access_log(config_.access_log, opened)) return failure;
     if (opened) shelve_access_log(opened.get());
   }
+  if (Failure failure = prepare_apps()) return failure;
   PlannedListeners planned = plan_listeners(config_.listen, names_);
   if (planned.failure && !stop_pending()) return planned.failure;
   listeners_.prepare(std::move(planned.listeners), config_.threads, !stop_pending());
@@ -148,7 +148,7 @@ void Role::reopen_logs() {
 
 Failure Role::prepare_apps() {
   // Once it has run, a log that cannot be opened is no reason to stand still.
-  if (Failure failure = logs_.use(config_.apps, earlier_.has_value())) return failure;
+  if (Failure failure = logs_.use(config_.apps, config_.access_log, earlier_.has_value())) return failure;
   std::uint32_t parallel = start_parallel(sys::available_cpus());
   for (const config::App& app : config_.apps) {
     UserChoice user = choose_user(app);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "rota/base/log.h"
+#include "rota/sys/file_id.h"
 
 namespace rota::supervisor {
 
@@ -72,6 +73,12 @@ void WorkerLog::flush(const void* stream) {
 WorkerLogs::WorkerLogs(const Settings& settings)
     : settings_(settings), stderr_(std::make_shared<SharedStream>(settings.fd)) {}
 
+// A disk that hangs holds up the end of rota no longer than that, however many files are on it.
+WorkerLogs::~WorkerLogs() {
+  for (const auto& [path, writer] : writers_) writer->stop();
+  static_cast<void>(threads_->wait(kLastPatience));
+}
+
 LineStyle WorkerLogs::style_of(const config::AppLog& log) const {
   if (!log.file.empty()) return {log.format, Colours::strip, false, true};
   return {log.format, settings_.colours, settings_.journald_prefix, false};
@@ -96,14 +103,39 @@ Failure WorkerLogs::open_file(const config::App& app, bool anyway, Writers& writ
     }
     log::error("{}", text);
   }
-  writers[wanted.file] = std::make_shared<LogWriter>(std::move(file), "the log of app " + app.name, wanted.file);
+  writers[wanted.file] =
+      std::make_shared<LogWriter>(std::move(file), "the log of app " + app.name, wanted.file, threads_);
   return {};
 }
 
-Failure WorkerLogs::use(const std::vector<config::App>& apps, bool anyway) {
+// The configuration was checked, but links may have changed since, and one may lead to a file that was not there then.
+Failure WorkerLogs::find_shared_file(const std::vector<config::App>& apps, const config::AccessLog& access_log) {
+  std::map<sys::FileId, std::string> owners;
+  if (access_log.to == config::AccessLog::To::file) {
+    if (auto id = sys::file_id(access_log.path)) owners[*id] = "the access log " + access_log.path;
+  }
+  for (const config::App& app : apps) {
+    if (app.log.file.empty()) continue;
+    auto id = sys::file_id(app.log.file);
+    if (!id) continue;
+    auto [owner, is_first] = owners.emplace(*id, fmt::format("the log of app {} ({})", app.name, app.log.file));
+    if (is_first) continue;
+    return StartFailure{ExitCode::configuration,
+                        fmt::format("the log file {} of app {} and {} are one and the same file: each needs a file of "
+                                    "its own",
+                                    app.log.file, app.name, owner->second)};
+  }
+  return {};
+}
+
+Failure WorkerLogs::use(const std::vector<config::App>& apps, const config::AccessLog& access_log, bool anyway) {
   Writers writers;
   for (const config::App& app : apps) {
     if (Failure failure = open_file(app, anyway, writers)) return failure;
+  }
+  if (Failure failure = find_shared_file(apps, access_log)) {
+    if (!anyway) return failure;
+    log::error("{}", failure->text);
   }
   writers_ = std::move(writers);
   // An app that is no more keeps its log as long as one of its workers holds it.

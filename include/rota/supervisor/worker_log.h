@@ -63,22 +63,32 @@ class WorkerLogs {
     bool journald_prefix = false;
     Colours colours = Colours::strip;
   };
-  explicit WorkerLogs(const Settings& settings);
+  static constexpr Duration kLastPatience{1000};  // at the end, for what all the files together have not taken yet
 
-  // From now on these apps' settings, for running workers too. A file that cannot be opened: a failure, and nothing has
-  // changed; with `anyway` it is said, its lines are lost until it can be, and it goes on.
-  Failure use(const std::vector<config::App>& apps, bool anyway);
+  explicit WorkerLogs(const Settings& settings);
+  ~WorkerLogs();
+  WorkerLogs(const WorkerLogs&) = delete;
+  WorkerLogs& operator=(const WorkerLogs&) = delete;
+
+  // From now on these apps' settings, for running workers too. A file that cannot be opened, or is another app's or the
+  // access log as well: a failure, and nothing has changed; with `anyway` it is said, the lines of one that is not open
+  // are lost until it is, and it goes on. Waits for no file that is left.
+  Failure use(const std::vector<config::App>& apps, const config::AccessLog& access_log, bool anyway);
   std::shared_ptr<WorkerLog> of(const std::string& app);
+  // Of every file that has been written to; they may outlive this object.
+  std::shared_ptr<LogThreads> threads() const { return threads_; }
   // Every file, as somebody may have renamed them. False: there is none.
   bool open_again();
 
  private:
   using Writers = std::map<std::string, std::shared_ptr<LogWriter>>;  // by path
   Failure open_file(const config::App& app, bool anyway, Writers& writers);
+  static Failure find_shared_file(const std::vector<config::App>& apps, const config::AccessLog& access_log);
   LineStyle style_of(const config::AppLog& log) const;
 
   Settings settings_;
   std::shared_ptr<SharedStream> stderr_;
+  std::shared_ptr<LogThreads> threads_ = std::make_shared<LogThreads>();
   Writers writers_;
   std::map<std::string, std::shared_ptr<WorkerLog>> logs_;  // by app
 };

@@ -8,11 +8,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <thread>
 
 #include "fake_keeper.h"
-#include "rota/supervisor/log_writer.h"
 
 using namespace rota;
 using namespace rota::supervisor;
@@ -30,13 +27,6 @@ std::string numbered(int from, int to) {
   std::string lines;
   for (int i = from; i < to; i++) lines += "line " + std::to_string(i) + "\n";
   return lines;
-}
-void wait_until(const std::function<bool()>& so) {
-  auto end = std::chrono::steady_clock::now() + 20s;
-  while (!so()) {
-    REQUIRE(std::chrono::steady_clock::now() < end);
-    std::this_thread::sleep_for(1ms);
-  }
 }
 
 // A file system of 64 KiB.
@@ -223,59 +213,4 @@ TEST_CASE("a line torn by an error that cannot be taken back is ended before the
   REQUIRE(file.append("next\n").lost_lines == 0);
   REQUIRE(std::string(buffer, static_cast<std::size_t>(::read(reader.get(), buffer, sizeof buffer))) == "\nnext\n");
   REQUIRE_FALSE(exists(path + ".1"));
-}
-
-TEST_CASE("a writer has written everything before it is gone") {
-  ScratchDir dir;
-  std::string path = dir.path() + "/a.log";
-  int stream = 0;
-  {
-    LogWriter writer(LogFile(path, {}), "the log", path);
-    for (int i = 0; i < 1000; i++) writer.put(numbered(i, i + 1), &stream);
-  }
-  REQUIRE(text_of(path) == numbered(0, 1000));
-}
-
-TEST_CASE("a line whose end was dropped is not lengthened by the next one") {
-  ScratchDir dir;
-  std::string path = dir.path() + "/a.log";
-  int stream = 0;
-  {
-    LogWriter writer(LogFile(path, {}), "the log", path);
-    writer.put("begun", &stream);
-    writer.put(std::string(LogWriter::kPendingMax, 'x') + "\n", &stream);
-    writer.put("next\n", &stream);
-  }
-  REQUIRE(text_of(path) == "begun\nnext\n");
-}
-
-TEST_CASE("a writer opens its file again when asked, and with new limits keeps to these") {
-  ScratchDir dir;
-  std::string path = dir.path() + "/a.log";
-  int stream = 0;
-  LogWriter writer(LogFile(path, {}), "the log", path);
-  writer.put("one\n", &stream);
-  wait_until([&] { return text_of(path) == "one\n"; });
-  std::filesystem::rename(path, path + ".old");
-  writer.open_again();
-  wait_until([&] { return exists(path); });
-  writer.set_limits({Bytes{4}, 1});
-  writer.put("two\n", &stream);
-  wait_until([&] { return text_of(path) == "two\n"; });
-  writer.put("three\n", &stream);
-  wait_until([&] { return text_of(path) == "three\n" && text_of(path + ".1") == "two\n"; });
-  REQUIRE(text_of(path + ".old") == "one\n");
-}
-
-TEST_CASE("a writer never waits for its disk") {
-  ScratchDir dir;
-  std::string path = dir.path() + "/pipe";
-  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-  UniqueFd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // and never reads
-  int stream = 0;
-  LogWriter writer(LogFile(path, {}), "the log", path);
-  std::string much = numbered(0, 10'000);
-  auto before = std::chrono::steady_clock::now();
-  for (int i = 0; i < 200; i++) writer.put(much, &stream);
-  REQUIRE(std::chrono::steady_clock::now() - before < 10s);
 }

@@ -146,7 +146,7 @@ TEST_CASE("in passthrough a line is the worker's bytes and nothing else") {
 TEST_CASE("a piece of a long line is not lengthened by another stream's line") {
   PipePair pipe = make_pipe();
   WorkerLogs logs({pipe.write.get(), false, Colours::strip});
-  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, false));
+  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, {}, false));
   auto log = logs.of("web");
   int one = 0, other = 0;
   auto print = [&](int& stream, std::string_view line, bool continues) {
@@ -197,7 +197,7 @@ TEST_CASE("a stream that nobody reads drops lines instead of waiting, and says h
 TEST_CASE("a line whose end was dropped is ended before what comes next") {
   PipePair pipe = make_pipe();
   WorkerLogs logs({pipe.write.get(), false, Colours::strip});
-  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, false));
+  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, {}, false));
   auto log = logs.of("web");
   int stream = 0;
   auto print = [&](std::string_view line, bool continues) {
@@ -228,11 +228,11 @@ TEST_CASE("a change of an app's log reaches the workers that run") {
   held->write_line(tag(0), OutputKind::standard_output, "before", false, &stream);
   held->flush(&stream);
   REQUIRE(held->beside_the_log());
-  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, false));
+  REQUIRE_FALSE(logs.use({app_with(config::AppLog::Format::passthrough)}, {}, false));
   held->write_line(tag(0), OutputKind::standard_output, "after", false, &stream);
   held->flush(&stream);
   REQUIRE(read_some(pipe.read.get()) == "web.0 | before\nafter\n");
-  Failure failure = logs.use({app_with(config::AppLog::Format::text, "/nonexistent/web.log")}, false);
+  Failure failure = logs.use({app_with(config::AppLog::Format::text, "/nonexistent/web.log")}, {}, false);
   REQUIRE(failure);
   REQUIRE(failure->code == ExitCode::cannot_create);
   REQUIRE(failure->text.find("/nonexistent/web.log") != std::string::npos);
