@@ -6,6 +6,7 @@
 #include <array>
 
 #include "check.h"
+#include "rota/config/placeholders.h"
 #include "rota/config/units.h"
 
 namespace rota::config {
@@ -45,6 +46,28 @@ void note_missing_socket(CheckInput& input, const App& app) {
                     "look; add {} to the command, unless a file of its own says the same",
                     in_quotes(app.name), server->program, server->option));
     return;
+  }
+}
+
+// In a list and in env braces may be part of any language, so that a slip is no mistake for sure. (In a command written
+// as a text it is.) What variables bring is no slip of the file's.
+void note_near_placeholders(CheckInput& input, const App& app) {
+  auto note = [&](std::string_view text, const std::string& where) {
+    auto near = find_near_placeholder(text);
+    if (!near) return;
+    input.notes.push_back(
+        fmt::format("app {} has {} in {}, which is no placeholder and is handed on as it is; did you "
+                    "mean {{{}}}?",
+                    in_quotes(app.name), near->text, where, near->meant));
+  };
+  const std::string path = "apps." + app.name;
+  if (const Node* command = input.reader.given(path + ".command"); command != nullptr) {
+    for (const Node* word : command->items) note(word->source(), "its command");
+  } else {
+    for (const std::string& word : app.command) note(word, "its command");
+  }
+  if (const Node* env = input.reader.given(path + ".env"); env != nullptr) {
+    for (const auto& [name, value] : env->entries) note(value->source(), "the variable " + in_quotes(name->text));
   }
 }
 
@@ -101,3 +124,4 @@ void add_notes(CheckInput& input) {
 }
 
 }  // namespace rota::config
+    note_near_placeholders(input, app);

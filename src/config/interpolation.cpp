@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdlib>
 
-#include "rota/config/placeholders.h"
 #include "rota/config/units.h"
 
 namespace rota::config {
@@ -51,12 +50,24 @@ Reference read_reference(std::string_view inside) {
 }  // namespace
 
 bool names_a_secret(std::string_view variable) {
-  constexpr std::array<std::string_view, 4> kSecrets{"SECRET", "PASSWORD", "TOKEN", "KEY"};
+  constexpr std::array<std::string_view, 8> kSecrets{"SECRET",     "PASS", "TOKEN",   "KEY",
+                                                     "CREDENTIAL", "DSN",  "PRIVATE", "AUTH"};
   std::string upper(variable);
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   return std::any_of(kSecrets.begin(), kSecrets.end(),
                      [&](std::string_view word) { return upper.find(word) != std::string::npos; });
+}
+
+// Up to the next blank, as a password may have any character where somebody has not escaped it.
+bool has_a_password(std::string_view value) {
+  constexpr std::string_view kMark = "://";
+  for (std::size_t at = 0; (at = value.find(kMark, at)) != std::string_view::npos; at += kMark.size()) {
+    std::string_view rest = value.substr(at + kMark.size());
+    rest = rest.substr(0, rest.find_first_of(" \t\r\n"));
+    if (rest.substr(0, rest.rfind('@') + 1).find(':') != std::string_view::npos) return true;  // npos + 1 is 0
+  }
+  return false;
 }
 
 std::size_t reference_length(std::string_view text) {
@@ -65,7 +76,7 @@ std::size_t reference_length(std::string_view text) {
   return end == std::string_view::npos ? 0 : end + 1;
 }
 
-Interpolated interpolate(std::string_view source, Inserted inserted) {
+Interpolated interpolate(std::string_view source) {
   Interpolated out;
   for (std::size_t i = 0; i < source.size() && out.text.size() <= kInterpolatedMax;) {
     std::string_view rest = source.substr(i);
@@ -97,9 +108,10 @@ Interpolated interpolate(std::string_view source, Inserted inserted) {
       return out;
     }
     std::string_view text = use_fallback ? *reference.fallback : std::string_view(value);
-    out.text += inserted == Inserted::as_it_is ? std::string(text) : without_placeholders(text);
+    out.inserted.push_back({out.text.size(), text.size()});
+    out.text += text;
     out.from_environment = true;
-    out.secret = out.secret || (!use_fallback && names_a_secret(reference.name));
+    out.secret = out.secret || (!use_fallback && (names_a_secret(reference.name) || has_a_password(text)));
     i += length;
   }
   return out;

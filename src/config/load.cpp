@@ -13,7 +13,6 @@
 #include "files.h"
 #include "reader.h"
 #include "rota/config/address.h"
-#include "rota/config/placeholders.h"
 #include "rota/config/units.h"
 #include "rota/sys/cpu.h"
 #include "table.h"
@@ -109,14 +108,11 @@ void apply_defaults(Config& config) {
 }
 
 // The app of `rota run -- COMMAND`.
-void add_command_app(const Source& source, Config& config, Problems& problems) {
+void add_command_app(const Source& source, Config& config) {
   App app;
   app.name = "app";
   app.command = source.command;
   app.directory = working_directory();
-  for (const std::string& word : app.command) {
-    if (auto unknown = find_unknown_placeholder(word)) problems.add_option("the command: " + unknown->message);
-  }
   config.boot = Boot::fail;
   config.apps.push_back(std::move(app));
 }
@@ -178,7 +174,7 @@ Loaded load_text(std::string_view text, std::string_view name, const Source& sou
   Reader reader(document, problems, name.empty() ? working_directory() : directory_of(std::string(name)));
   bool readable = true;
   if (name.empty()) {
-    add_command_app(source, loaded.config, problems);
+    add_command_app(source, loaded.config);
   } else {
     readable = read_document(document, lines, reader, loaded.config);
   }

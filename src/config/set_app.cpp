@@ -36,14 +36,12 @@ void set_command_list(Reader& reader, const Key& key, const Node& value, std::ve
     return reader.bad(key, value, fmt::format("has {} words; {} are possible", value.items.size(), kWordsMax));
   }
   for (const Node* item : value.items) {
-    if (reader.is_scalar(key, *item, "a list of words")) words.push_back(filled_in(reader, key, *item));
+    if (reader.is_scalar(key, *item, "a list of words")) words.push_back(filled_in(*item));
   }
 }
 
 void set_command_text(Reader& reader, const Key& key, const Node& value, std::vector<std::string>& words) {
-  Words split = split_words(value.source(), [](std::string_view reference) {
-    return interpolate(reference, Inserted::without_placeholders).text;
-  });
+  Words split = split_words(value.source(), [](std::string_view reference) { return interpolate(reference).text; });
   if (split.problem) {
     return reader.bad_inside(key, value, split.problem->offset, split.problem->length, split.problem->message);
   }
@@ -51,8 +49,15 @@ void set_command_text(Reader& reader, const Key& key, const Node& value, std::ve
   if (split.words.size() > kWordsMax) {
     return reader.bad(key, value, fmt::format("has {} words; {} are possible", split.words.size(), kWordsMax));
   }
-  filled_in(reader, key, value);  // for its problems
-  words = std::move(split.words);
+  if (auto near = find_near_placeholder(value.source())) {
+    reader.bad_inside(key, value, near->offset, near->length,
+                      fmt::format("{0} is no placeholder; did you mean {{{1}}}? To hand on {0} as it is, write the "
+                                  "command as a list",
+                                  near->text, near->meant));
+  }
+  for (std::size_t i = 0; i < split.words.size(); ++i) {
+    words.push_back(without_inserted_placeholders(split.words[i], split.inserted[i]));
+  }
 }
 
 void add_route(Reader& reader, const Key& key, const Node& value, std::vector<Route>& routes) {
@@ -66,11 +71,10 @@ void add_route(Reader& reader, const Key& key, const Node& value, std::vector<Ro
 
 }  // namespace
 
-std::string filled_in(Reader& reader, const Key& key, const Node& value) {
-  if (auto unknown = find_unknown_placeholder(value.source())) {
-    reader.bad_inside(key, value, unknown->offset, unknown->length, unknown->message);
-  }
-  return value.interpolated ? interpolate(value.source(), Inserted::without_placeholders).text : value.text;
+std::string filled_in(const Node& value) {
+  if (!value.interpolated) return value.text;
+  Interpolated done = interpolate(value.source());
+  return without_inserted_placeholders(done.text, done.inserted);
 }
 
 void set_command(Reader& reader, const Key& key, const Node& value, void* object) {

@@ -26,7 +26,7 @@ void set(Variables& env, std::string name, std::string value) {
   env.emplace_back(std::move(name), std::move(value));
 }
 
-void add_variable(Reader& reader, const Key& key, const Node& name, const Node& text, Variables& env) {
+void add_variable(Reader& reader, const Node& name, const Node& text, Variables& env) {
   constexpr std::string_view kRefused("= \t\n\r\0", 6);
   Problems& problems = reader.problems();
   if (text.broken) return;
@@ -39,7 +39,7 @@ void add_variable(Reader& reader, const Key& key, const Node& name, const Node& 
   } else if (text.text.find('\0') != std::string::npos) {
     problems.add(text.span, fmt::format("{} contains a NUL byte", in_quotes(name.text)));
   } else {
-    env.emplace_back(name.text, filled_in(reader, key, text));
+    env.emplace_back(name.text, filled_in(text));
   }
 }
 
@@ -87,7 +87,7 @@ void set_env(Reader& reader, const Key& key, const Node& value, void* object) {
   if (value.entries.size() > kEnvMax) {
     return reader.bad(key, value, fmt::format("has {} variables; {} are possible", value.entries.size(), kEnvMax));
   }
-  reader.each_entry(value, [&](const Node& name, const Node& text) { add_variable(reader, key, name, text, env); });
+  reader.each_entry(value, [&](const Node& name, const Node& text) { add_variable(reader, name, text, env); });
 }
 
 // The files are read when `env` is known: merge_env_files().

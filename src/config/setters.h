@@ -28,9 +28,8 @@ bool read_choice(Reader& reader, const Key& key, const Node& value, int& into);
 bool read_text(Reader& reader, const Key& key, const Node& value, std::string& into);
 // The path of a file to write to, made absolute.
 bool read_file_path(Reader& reader, const Key& key, const Node& value, std::string& into);
-// A text in which {socket} and {slot} will be replaced: unknown placeholders are problems, and what variables bring
-// into it is none.
-std::string filled_in(Reader& reader, const Key& key, const Node& value);
+// A text in which {socket} and {slot} will be replaced, but not where a variable has brought a part of them.
+std::string filled_in(const Node& value);
 // Is it one of the words that may stand instead of an amount?
 bool is_word(const Key& key, const Node& value);
 

@@ -59,8 +59,12 @@ class Splitter {
     in_word_ = true;
   }
   void finish_word() {
-    if (in_word_) out_.words.push_back(std::move(word_));
+    if (in_word_) {
+      out_.words.push_back(std::move(word_));
+      out_.inserted.push_back(std::move(inserted_));
+    }
     word_.clear();
+    inserted_.clear();
     in_word_ = false;
   }
 
@@ -101,7 +105,9 @@ class Splitter {
     if (rest.substr(0, 3) == "$${") length = std::max(1 + reference_length(rest.substr(1)), std::size_t{3});
     if (length == 0) return false;
     rest = rest.substr(0, length);
-    word_ += resolve_ ? resolve_(rest) : std::string(rest);
+    std::string put_in = resolve_ ? resolve_(rest) : std::string(rest);
+    inserted_.push_back({word_.size(), put_in.size()});
+    word_ += put_in;
     in_word_ = true;
     at_ += length;
     return true;
@@ -188,7 +194,8 @@ class Splitter {
   const Resolve& resolve_;
   std::size_t at_ = 0;
   std::string word_;
-  bool in_word_ = false;  // an empty pair of quotes is a word, too
+  std::vector<Inserted> inserted_;  // into it
+  bool in_word_ = false;            // an empty pair of quotes is a word, too
   Words out_;
 };
 

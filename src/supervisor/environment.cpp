@@ -89,10 +89,8 @@ std::string fill_placeholders(std::string_view text, const WorkerPlace& place) {
       out += whole.substr(1, whole.size() - 2);
     } else if (found->word == config::kSocketPlaceholder) {
       out += place.socket;
-    } else if (found->word == config::kSlotPlaceholder) {
-      out += std::to_string(place.slot);
     } else {
-      out += whole;
+      out += std::to_string(place.slot);
     }
     done = found->offset + found->length;
   }

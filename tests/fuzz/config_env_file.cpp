@@ -28,11 +28,14 @@ void check_env_file(std::string_view text) {
 void check_interpolation(std::string_view text) {
   ::setenv("A", "{socket} ${B}", 1);
   ::setenv("A_KEY", "{{slot}}", 1);
-  for (Inserted inserted : {Inserted::as_it_is, Inserted::without_placeholders}) {
-    Interpolated done = interpolate(text, inserted);
-    if (done.problem && done.problem->offset + done.problem->length > text.size()) std::abort();
-    if (!done.problem && text.find("${") == std::string_view::npos && done.text != text) std::abort();
+  Interpolated done = interpolate(text);
+  if (done.problem && done.problem->offset + done.problem->length > text.size()) std::abort();
+  if (done.problem) return;
+  if (text.find("${") == std::string_view::npos && done.text != text) std::abort();
+  for (const Inserted& part : done.inserted) {
+    if (part.offset + part.length > done.text.size()) std::abort();
   }
+  static_cast<void>(without_inserted_placeholders(done.text, done.inserted));
 }
 
 // As the supervisor fills them, with nothing to put in.
@@ -55,5 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   check_env_file(text);
   check_interpolation(text);
   if (filled(without_placeholders(text)) != text) std::abort();
+  if (without_inserted_placeholders(text, {}) != text) std::abort();
+  if (auto near = find_near_placeholder(text); near && near->offset + near->length > size) std::abort();
   return 0;
 }

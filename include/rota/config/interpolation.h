@@ -6,6 +6,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "rota/config/placeholders.h"
 
 namespace rota::config {
 
@@ -17,23 +20,21 @@ struct Interpolated {
     std::size_t length = 1;
     std::string message;
   };
-  std::string text;               // only meaningful without a problem
-  bool from_environment = false;  // a variable or its default is part of it
-  bool secret = false;            // ... one whose name says that it should not be shown
+  std::string text;                // only meaningful without a problem
+  std::vector<Inserted> inserted;  // the parts of it that are a variable or its default
+  bool from_environment = false;   // a variable or its default is part of it
+  bool secret = false;             // ... one whose name or value says that it should not be shown
   std::optional<Problem> problem;
-};
-
-enum class Inserted {
-  as_it_is,
-  without_placeholders,  // braces in a variable's value mean nothing (placeholders.h)
 };
 
 // ":-" as in a shell: the default stands in for an empty variable, too. "$${" becomes "${"; every other "$" stays.
 // A text that is longer than kInterpolatedMax ends there.
-Interpolated interpolate(std::string_view source, Inserted inserted = Inserted::as_it_is);
+Interpolated interpolate(std::string_view source);
 
-// SECRET, PASSWORD, TOKEN or KEY in it, capitals or not.
+// SECRET, PASS, TOKEN, KEY, CREDENTIAL, DSN, PRIVATE or AUTH in it, capitals or not.
 bool names_a_secret(std::string_view variable);
+// A URL with a password in it, "postgres://user:password@host/name".
+bool has_a_password(std::string_view value);
 
 // The length of the "${...}" at the start of `text`, its closing brace included; 0: it is none, or is not closed.
 std::size_t reference_length(std::string_view text);

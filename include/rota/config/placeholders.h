@@ -1,13 +1,15 @@
-// {socket} and {slot} in commands and variables: how they are found, and how braces that mean nothing are written.
+// {socket} and {slot} in commands and variables: how they are found, and how the same texts are written when they are
+// to mean nothing.
 //
-// A placeholder is a word of lower-case letters and underscores in braces: {socket}. In double braces it is the word
-// itself: {{socket}} is handed on as {socket}. After a $ it is a shell's, ${name}, and means nothing here.
+// In double braces a placeholder is the text itself: {{socket}} is handed on as {socket}. After a $ it is a shell's,
+// ${socket}, and means nothing here. All other braces are anybody's (Python, JSON, templates) and stay as they are.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rota::config {
 
@@ -24,15 +26,24 @@ struct Placeholder {
 // The first one at `from` or after it.
 std::optional<Placeholder> find_placeholder(std::string_view text, std::size_t from = 0);
 
-// What is wrong with the first one that is neither of the two nor literal: a sentence for the operator. Empty: nothing.
-struct PlaceholderProblem {
+// The first word in braces that is neither, but likely to be meant as one: misspelt, or what other tools call it.
+struct NearPlaceholder {
   std::size_t offset = 0;
   std::size_t length = 0;
-  std::string message;
+  std::string text;        // "{sokcet}"
+  std::string_view meant;  // "socket"
 };
-std::optional<PlaceholderProblem> find_unknown_placeholder(std::string_view text);
+std::optional<NearPlaceholder> find_near_placeholder(std::string_view text);
 
-// `text` so that whoever fills placeholders hands on `text`.
+// A part of a text that came from a variable.
+struct Inserted {
+  std::size_t offset = 0;
+  std::size_t length = 0;
+};
+// `text` so that whoever fills placeholders hands on `text` itself where a variable brought a part of one; other
+// placeholders stay what they are.
+std::string without_inserted_placeholders(std::string_view text, const std::vector<Inserted>& inserted);
+// All of it came from elsewhere.
 std::string without_placeholders(std::string_view text);
 
 }  // namespace rota::config

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rota/config/placeholders.h"
+
 namespace rota::config {
 
 struct Words {
@@ -17,7 +19,8 @@ struct Words {
     std::size_t length = 1;
     std::string message;
   };
-  std::vector<std::string> words;  // only meaningful without a problem; may be empty
+  std::vector<std::string> words;               // only meaningful without a problem; may be empty
+  std::vector<std::vector<Inserted>> inserted;  // of each word, what `resolve` said
   std::optional<Problem> problem;
 };
 

@@ -1,11 +1,10 @@
-// ${NAME}, env_file and placeholders: what becomes of them, and what is not shown of them.
+// ${NAME} and env_file: what becomes of them, and what is not shown of them.
 #include <catch2/catch_test_macros.hpp>
 
 #include "loading.h"
 #include "rota/config/env_file.h"
 #include "rota/config/interpolation.h"
 #include "rota/config/keys.h"
-#include "rota/config/placeholders.h"
 #include "rota/config/words.h"
 
 using namespace rota;
@@ -18,19 +17,6 @@ namespace {
 std::string wrong_with(std::string_view source) {
   Interpolated done = interpolate(source);
   return done.problem ? done.problem->message : "";
-}
-
-// As the supervisor does it.
-std::string filled(std::string_view text) {
-  std::string out;
-  std::size_t done = 0;
-  while (auto found = find_placeholder(text, done)) {
-    out += text.substr(done, found->offset - done);
-    std::string_view whole = text.substr(found->offset, found->length);
-    out += found->literal ? std::string(whole.substr(1, whole.size() - 2)) : "<" + std::string(found->word) + ">";
-    done = found->offset + found->length;
-  }
-  return out + std::string(text.substr(done));
 }
 
 }  // namespace
@@ -140,7 +126,8 @@ TEST_CASE("the sum of what variables bring is bounded") {
 }
 
 TEST_CASE("no problem shows the value of a variable that names a secret") {
-  for (const char* name : {"ROTA_T_API_KEY", "rota_t_secret", "ROTA_T_PASSWORD_X", "A_TOKEN"})
+  for (const char* name : {"ROTA_T_API_KEY", "rota_t_secret", "ROTA_T_PASSWORD_X", "A_TOKEN", "DB_PASS", "db_passwd",
+                           "AWS_CREDENTIALS", "SENTRY_DSN", "PRIVATE_PEM", "BASIC_AUTH", "PASSPHRASE"})
     CHECK(names_a_secret(name));
   CHECK_FALSE(names_a_secret("ROTA_T_HOME"));
   Variable secret("ROTA_T_TOKEN", "hunter2:hunter2/hunter2");
@@ -163,6 +150,26 @@ TEST_CASE("no problem shows the value of a variable that names a secret") {
     }
   }
   CHECK(seen > 50);
+}
+
+TEST_CASE("no problem shows a URL with a password, whatever its variable is called") {
+  for (const char* value : {"postgres://shop:hunter2@db/shop", "redis://:hunter2@cache:6379/0",
+                            "a http://u:p/hunter2@h", "x://a y://u:hunter2@h"}) {
+    INFO(value);
+    CHECK(has_a_password(value));
+    Variable url("ROTA_T_DATABASE_URL", value);
+    Loaded loaded = load_yaml("apps: {web: {command: sh, workers: \"${ROTA_T_DATABASE_URL}\"}}");
+    REQUIRE(loaded.problems.size() == 1);
+    CHECK(loaded.problems[0].shown.find("hunter2") == std::string::npos);
+  }
+  for (const char* value : {"http://db:80/x", "http://user@db/", "a:b@c", "://", "http://a:1 b@c", ""}) {
+    INFO(value);
+    CHECK_FALSE(has_a_password(value));
+  }
+  Variable plain("ROTA_T_DATABASE_URL", "http://db:80/x");
+  Loaded loaded = load_yaml("apps: {web: {command: sh, workers: \"${ROTA_T_DATABASE_URL}\"}}");
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].shown.find("http://db:80/x") != std::string::npos);
 }
 
 TEST_CASE("what a variable was replaced by is said where the file does not show it") {
@@ -265,7 +272,7 @@ TEST_CASE("env files come first, later ones win, env wins over all, each name is
   for (const Problem& problem : loaded.problems) UNSCOPED_INFO(problem.shown);
   REQUIRE(loaded.problems.empty());
   CHECK(loaded.config.apps.at(0).env ==
-        Pairs{{"A", "1"}, {"URL", "/{{id}}/{{socket}}"}, {"B", "2"}, {"D", "2"}, {"C", "3"}, {"E", "{socket}"}});
+        Pairs{{"A", "1"}, {"URL", "/{id}/{{socket}}"}, {"B", "2"}, {"D", "2"}, {"C", "3"}, {"E", "{socket}"}});
 }
 
 TEST_CASE("a problem of an env file has its place there") {
@@ -298,59 +305,4 @@ TEST_CASE("an env file is a readable file of at most 1 MiB and 1000 variables") 
   for (int i = 0; i < 1001; ++i) many += "A" + std::to_string(i) + "=\n";
   directory.file("many", many);
   CHECK(message("many") == start + "many\" has 1001 variables; 1000 are possible");
-}
-
-TEST_CASE("placeholders are found, and written literally in double braces") {
-  CHECK(filled("-b unix:{socket} {slot}") == "-b unix:<socket> <slot>");
-  CHECK(filled("{{socket}} {{{socket}}} {a_b}") == "{socket} {{socket}} <a_b>");
-  CHECK(filled("{\"a\": {}} {A} {a1} {} { a } ${socket} {socket") == "{\"a\": {}} {A} {a1} {} { a } ${socket} {socket");
-  for (const char* text : {"", "{socket}", "{{socket}}", "{{{socket}}}", "{{a}", "{a}}", "${a}", "${{a}}", "{a}{b}",
-                           "{{a}}{b}", "x{a}y{{b}}z", "{{", "}}", "{a{b}c}", "$ {a}", "{{ a }}"}) {
-    INFO(text);
-    CHECK(filled(without_placeholders(text)) == text);
-    CHECK_FALSE(find_unknown_placeholder(without_placeholders(text)));
-  }
-  CHECK_FALSE(find_unknown_placeholder("{socket} {slot} {{port}} {\"port\": 1} {Port}"));
-  CHECK(find_unknown_placeholder("a {port}")->offset == 2);
-}
-
-TEST_CASE("an unknown placeholder is a problem in a command and in env, not in what a variable brings") {
-  Variable braces("ROTA_T_BRACES", "{port}");
-  Config config =
-      good("apps: {web: {command: [sh, \"${ROTA_T_BRACES}\", \"{{port}}\"], env: {A: \"${ROTA_T_BRACES}\"}}}");
-  CHECK(config.apps.at(0).command.at(1) == "{{port}}");
-  CHECK(config.apps.at(0).command.at(2) == "{{port}}");
-  CHECK(config.apps.at(0).env.at(0).second == "{{port}}");
-  Loaded loaded = load_yaml("apps:\n  web:\n    command: sh -p {port}\n    env: {A: \"{slto}\"}\n");
-  REQUIRE(loaded.problems.size() == 2);
-  CHECK(
-      placed(loaded.problems[0]) ==
-      "3:20: \"command\": {port} is no placeholder; did you mean {socket}? Write {{port}} for the text {port} itself");
-  CHECK(marked(loaded.problems[0]) == "{port}");
-  CHECK(marked(loaded.problems[1]) == "{slto}");
-  Source source;
-  source.command = {"sh", "{port}"};
-  loaded = load(source);
-  REQUIRE(loaded.problems.size() == 1);
-  CHECK(loaded.problems[0].shown.find("the command: {port} is no placeholder") == 0);
-}
-
-TEST_CASE("servers that do not look at PORT are told how") {
-  auto notes = [](const std::string& command, const std::string& more = "") {
-    Directory directory;
-    for (const char* name : {"gunicorn", "uvicorn", "puma", "bundle", "python3", "node"}) {
-      directory.file(name, "#!/bin/sh\n", 0755);
-    }
-    Loaded loaded = load_yaml("apps: {web: {command: \"" + command + "\", user: \"" + std::to_string(::geteuid()) +
-                              "\", env: {PATH: " + directory.path + more + "}}}");
-    for (const Problem& problem : loaded.problems) UNSCOPED_INFO(problem.shown);
-    REQUIRE(loaded.problems.empty());
-    return loaded.notes.empty() ? std::string() : loaded.notes[0];
-  };
-  CHECK(notes("gunicorn app:app").find("add -b unix:{socket} to the command") != std::string::npos);
-  CHECK(notes("python3 -m uvicorn app:app").find("add --uds {socket}") != std::string::npos);
-  CHECK(notes("bundle exec puma").find("add -b unix://{socket}") != std::string::npos);
-  CHECK(notes("gunicorn -b unix:{socket} app:app").empty());
-  CHECK(notes("gunicorn app:app", ", GUNICORN_CMD_ARGS: \"-b unix:{socket}\"").empty());
-  CHECK(notes("node server.js").empty());
 }
