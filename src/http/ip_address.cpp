@@ -37,6 +37,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 bool IpAddress::is_v4() const { return std::equal(kMappedV4.begin(), kMappedV4.end(), octets_.begin()); }
 
 bool IpAddress::is_within(const Octets& network, unsigned prefix) const {
+  if (is_v4() && prefix < kMappedV4.size() * 8) return false;
   const std::size_t whole = std::min(prefix / 8, 16U);
   if (std::memcmp(octets_.data(), network.data(), whole) != 0) return false;
   if (whole == 16 || prefix % 8 == 0) return true;

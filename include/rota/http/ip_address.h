@@ -21,7 +21,8 @@ class IpAddress {
 
   const Octets& octets() const { return octets_; }
   bool is_v4() const;
-  // `prefix`: how many of the 128 bits must be the same (96 more than one would write for IPv4).
+  // `prefix`: how many of the 128 bits must be the same (96 more than one would write for IPv4). A network of IPv6,
+  // ::/0 say, has no IPv4 address in it, although their texts would be neighbours.
   bool is_within(const Octets& network, unsigned prefix) const;
 
   // As it is usually written; IPv4 without the ::ffff:.

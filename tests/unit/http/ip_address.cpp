@@ -44,7 +44,12 @@ TEST_CASE("a network is a common beginning of bits") {
   CHECK(within("192.0.2.1", "192.0.2.1", 128));
   CHECK_FALSE(within("192.0.2.1", "192.0.2.0", 128));
   CHECK(within("192.0.2.1", "192.0.2.0", 127));
-  CHECK(within("192.0.2.1", "::", 0));
+  CHECK_FALSE(within("192.0.2.1", "::", 0));
+  CHECK_FALSE(within("192.0.2.1", "::", 64));
+  CHECK_FALSE(within("192.0.2.1", "::", 80));
+  CHECK(within("192.0.2.1", "0.0.0.0", 96));
+  CHECK(within("::ffff:192.0.2.1", "0.0.0.0", 96));
+  CHECK(within("::1", "::", 0));
   CHECK(within("2001:db8::1", "2001:db8::", 32));
   CHECK_FALSE(within("2001:db9::1", "2001:db8::", 32));
   CHECK_FALSE(within("2001:db8::1", "0.0.0.0", 96));  // every IPv4 address, and no other
