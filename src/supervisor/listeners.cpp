@@ -27,6 +27,14 @@ std::string shelf_name(const Listener& one, const std::vector<Listener>& before)
   return fmt::format("{}/{}", name, same);
 }
 
+// One socket cannot both want a header and take connections without one.
+StartFailure explain_contradiction(const Listener& one, const Listener& other) {
+  return {ExitCode::configuration,
+          fmt::format("cannot listen on {} and on {}: they are one address ({}), with proxy_protocol and without; name "
+                      "it once, or the same with both",
+                      one.address.text(), other.address.text(), text_of(one))};
+}
+
 bool may_be_absent(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == EPROTONOSUPPORT; }
 
 }  // namespace
@@ -48,7 +56,11 @@ PlannedListeners plan_listeners(const std::vector<config::Listener>& wanted, con
     auto known = std::find_if(plan.listeners.begin(), plan.listeners.end(), [&](const Listener& other) {
       return other.kind == one.kind && other.host == one.host && other.port == one.port && one.port != 0;
     });
-    if (known != plan.listeners.end()) return known->configured.push_back(index);
+    if (known != plan.listeners.end()) {
+      if (known->proxy_protocol != one.proxy_protocol && !plan.failure)
+        plan.failure = explain_contradiction(*known, one);
+      return known->configured.push_back(index);
+    }
     one.name = shelf_name(one, plan.listeners);
     plan.listeners.push_back(std::move(one));
   };

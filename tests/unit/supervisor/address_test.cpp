@@ -83,6 +83,22 @@ TEST_CASE("an address that two names stand for is listened on once") {
   REQUIRE(plan.listeners.back().port == 8081);
 }
 
+TEST_CASE("one address cannot be listened on with the PROXY protocol and without") {
+  auto both = [](bool first, bool second) {
+    ResolvedNames names{{"127.0.0.1", {{"127.0.0.1"}, {}}}, {"shop.example", {{"127.0.0.1"}, {}}}};
+    return plan_listeners({{tcp("127.0.0.1", 8080), first}, {tcp("shop.example", 8080), second}}, names);
+  };
+  REQUIRE_FALSE(both(true, true).failure);
+  REQUIRE_FALSE(both(false, false).failure);
+  auto plan = both(true, false);
+  REQUIRE(plan.failure);
+  REQUIRE(plan.failure->code == ExitCode::configuration);
+  REQUIRE(plan.failure->text ==
+          "cannot listen on 127.0.0.1:8080 and on shop.example:8080: they are one address (127.0.0.1:8080), with "
+          "proxy_protocol and without; name it once, or the same with both");
+  REQUIRE(both(false, true).failure);
+}
+
 TEST_CASE("every refusal to bind has its exit code and says what to do") {
   Listener web = planned({tcp("127.0.0.1", 80)}).listeners.at(0);
   Listener high = planned({tcp("127.0.0.1", 8080)}).listeners.at(0);
