@@ -1,5 +1,7 @@
 #include "rota/proxy/routing.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -85,11 +87,28 @@ bool can_be_read_otherwise(std::string_view path) {
   return false;
 }
 
+// "[0:0::1]" as "[::1]", which is how the configuration writes the addresses of routes. Empty: it is no address.
+std::string_view plain_address(std::string_view host, std::array<char, RoutingTable::kHostMax>& buffer) {
+  std::array<char, INET6_ADDRSTRLEN> inside{};
+  if (host.size() < 2 || host.back() != ']' || host.size() - 2 >= inside.size()) return {};
+  host.substr(1, host.size() - 2).copy(inside.data(), inside.size());
+  in6_addr address{};
+  if (::inet_pton(AF_INET6, inside.data(), &address) != 1) return {};
+  ::inet_ntop(AF_INET6, &address, buffer.data() + 1, INET6_ADDRSTRLEN);
+  const std::size_t length = 1 + std::strlen(buffer.data() + 1);
+  buffer[0] = '[';
+  buffer[length] = ']';
+  return {buffer.data(), length + 1};
+}
+
 // The host of a request as routes write it: lower case, no port, no dot at the end. Empty: no name a route can have.
 std::string_view plain_host(std::string_view host, std::array<char, RoutingTable::kHostMax>& buffer) {
   const std::size_t bracket = host.rfind(']');  // colons before it are the address's own
   const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
   host = host.substr(0, colon);
+  if (host.starts_with('[')) {
+    if (const std::string_view address = plain_address(host, buffer); !address.empty()) return address;
+  }
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.size() > buffer.size()) return {};
   std::transform(host.begin(), host.end(), buffer.begin(),

@@ -65,6 +65,22 @@ TEST_CASE("hosts are compared without case, port and dot at the end") {
   CHECK(table.of("[2001:db8::2]") == "-");
 }
 
+TEST_CASE("an IPv6 address is the same however it is written") {
+  Table table(std::vector<Routes>{
+      {"one", {{"[::1]", "", {}}}}, {"six", {{"[2001:db8::1]", "", {}}}}, {"mapped", {{"[::ffff:10.0.0.1]", "", {}}}}});
+  for (const char* host : {"[::1]", "[0:0:0:0:0:0:0:1]", "[0000::0001]:80", "[::0:1]", "[::0.0.0.1]"}) {
+    INFO(host);
+    CHECK(table.of(host) == "one");
+  }
+  CHECK(table.of("[2001:0DB8:0:0::1]:8080") == "six");
+  CHECK(table.of("[::ffff:a00:1]") == "mapped");
+  for (const char* host : {"[", "[]", "[::1", "[::1]x", "[::g]", "[v1.a]", "[0:0:0:0:0:0:0:0:1]",
+                           "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0001]"}) {
+    INFO(host);
+    CHECK(table.of(host) == "-");
+  }
+}
+
 TEST_CASE("an exact host comes before a wildcard, a longer wildcard before a shorter one, any of them before none") {
   Table table(std::vector<Routes>{{"rest", {}},
                                   {"wide", {{"*.example", "/", {}}}},
