@@ -75,6 +75,8 @@ The address is written as for `listen`: 8080, 127.0.0.1:8080, [::1]:8080, unix:/
 Options:
   --host NAME       the Host field, where routes want one
   --timeout TIME    for everything; 3s
+  --proxy-protocol  send a header of the PROXY protocol first, for a listener that wants one; trusted_proxies must have
+                    the address that is asked from, 127.0.0.1 say
   -h, --help        this text
 
 Exit codes: 0 it answered with a status below 500, 1 it did not (503: rota runs, but no worker is ready), 2 usage.

@@ -23,6 +23,9 @@ namespace rota::cli {
 
 namespace {
 
+// PROXY protocol, version 2: the command LOCAL, which names no client but the sender itself, and no addresses.
+constexpr std::string_view kLocalHeader("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+
 // A step of the conversation: nothing, or the operator's sentence about what went wrong.
 using Trouble = std::string;
 
@@ -192,7 +195,9 @@ ProbeArguments read_probe_arguments(const std::vector<std::string>& words) {
       arguments.help = true;
       return arguments;
     }
-    if (word.size() > 1 && word[0] == '-') {
+    if (word == "--proxy-protocol") {
+      arguments.proxy_protocol = true;
+    } else if (word.size() > 1 && word[0] == '-') {
       arguments.wrong = set_option(take_option(words, i), arguments);
     } else if (++places == 1) {
       arguments.wrong = set_place(word, arguments);
@@ -213,11 +218,12 @@ int probe(const ProbeArguments& arguments) {
   int status = 0;
   Trouble trouble = connect(arguments.address, deadline, fd);
   if (trouble.empty()) {
-    trouble = send(fd.get(),
-                   fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: rota-probe/{}\r\nAccept: */*\r\n"
-                               "Connection: close\r\n\r\n",
-                               arguments.path, host_of(arguments), ROTA_VERSION),
-                   deadline);
+    trouble = send(
+        fd.get(),
+        fmt::format("{}GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: rota-probe/{}\r\nAccept: */*\r\n"
+                    "Connection: close\r\n\r\n",
+                    arguments.proxy_protocol ? kLocalHeader : "", arguments.path, host_of(arguments), ROTA_VERSION),
+        deadline);
   }
   if (trouble.empty()) trouble = receive(fd.get(), deadline, status);
   // On stdout, also what went wrong: that is what container engines keep of a health check.

@@ -19,6 +19,7 @@ struct ProbeArguments {
   std::string path = "/";
   std::string host;  // the Host field; empty: as the address says
   Duration timeout = kProbeTimeout;
+  bool proxy_protocol = false;  // the listener wants a header of it first
   bool help = false;
   std::string wrong;  // what is wrong with the words, for the operator
 };

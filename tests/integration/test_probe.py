@@ -50,6 +50,14 @@ class Probe(RotaCase):
         self.assertEqual(self.probe(f"127.0.0.1:{port}", "/healthz"), (0, f"127.0.0.1:{port}/healthz: 200"))
         self.assertEqual(self.probe(port), (0, f"*:{port}/: 200"))
 
+    def test_a_listener_with_the_proxy_protocol(self):
+        daemon = self.serve({"web": self.hello(1)}, listen={"address": "127.0.0.1:0", "proxy_protocol": True},
+                            trusted_proxies=["127.0.0.1"])
+        daemon.wait_log("web.0 ready")
+        address = "127.0.0.1:%d" % daemon.address[1]
+        self.assertEqual(self.probe("--proxy-protocol", address, "/healthz"), (0, f"{address}/healthz: 200"))
+        self.assertEqual(self.probe(address)[0], 1)
+
     def test_no_ready_worker_is_a_failure(self):
         daemon = self.serve({"web": {"command": ["sleep", "1000"], "workers": 1, "queue": {"timeout": "50ms"}}})
         port = daemon.address[1]

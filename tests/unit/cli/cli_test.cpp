@@ -176,6 +176,8 @@ TEST_CASE("probe: what is wrong with the words") {
       {{"8080", "--host="}, "--host needs a value"},
       {{"8080", "--host", "a b"}, "--host is no name of a host"},
       {{"8080", "--any"}, "unknown option \"--any\""},
+      {{"8080", "--proxy-protocol=2"}, "unknown option \"--proxy-protocol\""},
+      {{"--proxy-protocol"}, "which address?"},
   };
   for (auto& one : cases) {
     one.words.insert(one.words.begin(), "probe");
