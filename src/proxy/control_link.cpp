@@ -15,13 +15,13 @@ namespace {
 
 // Each client connection may need a second descriptor for its worker; some are kept for everything else, the channels
 // above all.
-std::size_t connections_for(const ipc::ProxyState& state) {
+std::size_t connections_for(const ipc::ProxyState& state, bool warn) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   std::size_t descriptors = limit.rlim_cur == RLIM_INFINITY ? 1048576 : static_cast<std::size_t>(limit.rlim_cur);
   std::size_t reserve = descriptors < 512 ? descriptors / 4 : 128;
   std::size_t possible = (descriptors - reserve) / 2;
-  if (state.connections > possible) {
+  if (state.connections > possible && warn) {
     log::warning(
         "limits.connections {} is more than {} file descriptors allow: {} it is; raise LimitNOFILE or ulimit -n",
         state.connections, descriptors, possible);
@@ -214,6 +214,7 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   auto state = std::make_shared<ipc::ProxyState>();
   ROTA_CHECK(bytes && ipc::decode_bulk(*bytes, *state) && (version == 0 || state->version == version));
   if (state_ != nullptr && state->version < state_->version) return;
+  bool other_limit = state_ == nullptr || state_->connections != state->connections;
   state_ = std::move(state);
   log::set_threshold(static_cast<log::Level>(std::min<int>(state_->log_level, static_cast<int>(log::Level::error))));
   log::set_format(state_->log_format == 1 ? log::Format::json : log::Format::text);
@@ -222,14 +223,13 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
   applied_.clear();
   quiet_.clear();
   drained_.clear();
-  const ApplyState order(state_);
+  const ApplyState order(state_, connections_for(*state_, other_limit));
   for (auto& one : loops_) one->command(order);
 }
 
 void ControlLink::start_loops() {
-  std::size_t connections = connections_for(*state_);
   for (std::size_t i = 0; i < state_->threads; i++) {
-    loops_.push_back(std::make_unique<DataLoop>(i, connections, log_writer_, gate_, *this));
+    loops_.push_back(std::make_unique<DataLoop>(i, log_writer_, gate_, *this));
   }
   for (auto& one : loops_) one->start();
   for (auto& [name, entry] : shelf_) {

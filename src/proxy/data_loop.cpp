@@ -18,10 +18,8 @@ std::string shown(const ClientInfo& client) {
 
 }  // namespace
 
-DataLoop::DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, ClientGate& gate,
-                   LoopEvents& events)
+DataLoop::DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, LoopEvents& events)
     : index_(index),
-      connections_max_(connections_max),
       gate_(gate),
       events_(events),
       loop_("data " + std::to_string(index)),
@@ -96,6 +94,7 @@ void DataLoop::obey(ApplyState& order) {
   context_.state = std::move(order.state);
   routing_ = std::move(order.routing);
   apply_apps(*context_.state);
+  limit_connections(order.connections_max);
   update_listeners();
   for (auto& app : apps_) {
     if (context_.draining()) app->give_up_if_hopeless();
@@ -155,6 +154,13 @@ void DataLoop::update_listeners() {
       listener->stop();
     }
   }
+}
+
+// Connections beyond a limit that has become lower stay until they end by themselves.
+void DataLoop::limit_connections(std::size_t most) {
+  if (most == connections_max_) return;
+  connections_max_ = most;
+  full_ = !has_room();
 }
 
 bool DataLoop::has_room() const { return session_count_ < connections_max_; }

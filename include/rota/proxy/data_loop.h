@@ -24,10 +24,11 @@ namespace rota::proxy {
 
 // Control thread -> loop.
 struct ApplyState {
-  explicit ApplyState(std::shared_ptr<const ipc::ProxyState> of)
-      : state(std::move(of)), routing(std::make_shared<const RoutingTable>(*state)) {}
+  ApplyState(std::shared_ptr<const ipc::ProxyState> of, std::size_t connections)
+      : state(std::move(of)), routing(std::make_shared<const RoutingTable>(*state)), connections_max(connections) {}
   std::shared_ptr<const ipc::ProxyState> state;
   std::shared_ptr<const RoutingTable> routing;  // of that state; shared by the loops
+  std::size_t connections_max;                  // of each loop
 };
 struct TakeListeners {  // replaces those of this name; none: gone
   std::string name;
@@ -84,8 +85,7 @@ class DataLoop final : public uv::WakeupListener,
                        public ListenerOwner,
                        public UpstreamEvents {
  public:
-  // connections_max: of this loop.
-  DataLoop(std::size_t index, std::size_t connections_max, LogWriter& log_writer, ClientGate& gate, LoopEvents& events);
+  DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, LoopEvents& events);
   ~DataLoop();  // after stop()
   DataLoop(const DataLoop&) = delete;
   DataLoop& operator=(const DataLoop&) = delete;
@@ -120,6 +120,7 @@ class DataLoop final : public uv::WakeupListener,
   void obey(AskInFlight& order);
   void obey(StopLoop& order);
   void apply_apps(const ipc::ProxyState& state);
+  void limit_connections(std::size_t most);
   bool admit(ClientInfo& client);  // false: its address has too many connections
   bool may_announce(const Listener& by, const ClientInfo& client);
   void tell_if_quiet();
@@ -128,7 +129,7 @@ class DataLoop final : public uv::WakeupListener,
   void sweep();
 
   std::size_t index_;
-  std::size_t connections_max_;
+  std::size_t connections_max_ = 0;  // until the first state
   ClientGate& gate_;
   LoopEvents& events_;
   Mailbox<LoopCommand> commands_;
@@ -143,7 +144,7 @@ class DataLoop final : public uv::WakeupListener,
   IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
   std::size_t session_count_ = 0;
   bool accepting_ = false;  // the listeners are watched
-  bool full_ = false;       // connections_max was reached: not watched until there is room
+  bool full_ = false;       // connections_max_ was reached: not watched until there is room
   bool quiet_told_ = false;
   std::vector<std::uint64_t> asked_in_flight_;  // upstreams; answered at the end of this turn
 

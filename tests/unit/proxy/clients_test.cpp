@@ -137,6 +137,31 @@ TEST_CASE("rows 40 and 122: a loop is noticed, and OPTIONS with Max-Forwards: 0 
   CHECK(count == 2);
 }
 
+TEST_CASE("the limit of connections changes while it is reached") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), answering(kOk));
+  proxy.add(1, 0);
+  proxy.connections = 2;
+  proxy.apply();
+  UniqueFd first = proxy.connect();
+  UniqueFd second = proxy.connect();
+  CHECK(served(first.get()));
+  CHECK(served(second.get()));
+  UniqueFd third = proxy.connect();
+  send_all(third.get(), kGet);
+  SECTION("a higher one lets in who waits") { proxy.connections = 3; }
+  SECTION("so does a lower one, when enough have left; and it turns out nobody") {
+    proxy.connections = 1;
+    proxy.apply();
+    CHECK(served(first.get()));
+    CHECK(served(second.get()));
+    first.reset();
+    second.reset();
+  }
+  proxy.apply();
+  CHECK(contains("ok")(read_until(third.get(), contains("ok"))));
+}
+
 TEST_CASE("an address has its connections counted over all loops, and gets them back when they end") {
   Proxy proxy;
   Worker worker(proxy.path(0), answering(kOk));
@@ -146,13 +171,13 @@ TEST_CASE("an address has its connections counted over all loops, and gets them 
   sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
   const std::uint16_t first_port = proxy.port;
   const std::uint16_t second_port = sys::local_address(listener.fd.get()).port();
-  DataLoop second(1, 1000, proxy.log_writer, proxy.gate, proxy);
+  DataLoop second(1, proxy.log_writer, proxy.gate, proxy);
   second.start();
   TakeListeners order;
   order.name = "listen";
   order.fds.push_back(std::move(listener.fd));
   second.command(std::move(order));
-  second.command(ApplyState{std::make_shared<const ipc::ProxyState>(proxy.state)});
+  second.command(ApplyState{std::make_shared<const ipc::ProxyState>(proxy.state), 1000});
   const auto connect = [&](bool to_second) {
     proxy.port = to_second ? second_port : first_port;
     return proxy.connect();

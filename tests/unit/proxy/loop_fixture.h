@@ -151,7 +151,7 @@ class Proxy final : public LoopEvents {
     sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
     REQUIRE(listener.error == 0);
     port = sys::local_address(listener.fd.get()).port();
-    loop = std::make_unique<DataLoop>(0, 1000, log_writer, gate, *this);
+    loop = std::make_unique<DataLoop>(0, log_writer, gate, *this);
     loop->start();
     TakeListeners order;
     order.name = "listen";
@@ -174,7 +174,7 @@ class Proxy final : public LoopEvents {
   }
   void apply() {
     state.version++;
-    loop->command(ApplyState{std::make_shared<const ipc::ProxyState>(state)});
+    loop->command(ApplyState{std::make_shared<const ipc::ProxyState>(state), connections});
     std::uint64_t version = state.version;
     REQUIRE(wait([&] { return applied == version; }));
   }
@@ -205,6 +205,7 @@ class Proxy final : public LoopEvents {
 
   std::string directory;
   ipc::ProxyState state;
+  std::size_t connections = 1000;
   std::uint16_t port = 0;
   LogWriter log_writer;
   ClientGate gate;
