@@ -219,9 +219,9 @@ void Slot::attach_output(int pid, Fds output) {
   if (output.size() != 2) return;
   if (!last_lines_->all().empty()) earlier_lines_ = last_lines_;
   last_lines_ = std::make_shared<LastLines>();
-  output_ = std::make_unique<WorkerOutput>(surface_.loop, WorkerTag{app_.name, number_, pid}, std::move(output[0]),
-                                           std::move(output[1]), surface_.logs.of(app_.name), last_lines_,
-                                           surface_.peek, static_cast<WorkerOutputListener&>(*this));
+  output_ = std::make_unique<WorkerOutput>(surface_.loop, WorkerTag{app_.name, number_, pid, recipe_.generation},
+                                           std::move(output[0]), std::move(output[1]), surface_.logs.of(app_.name),
+                                           last_lines_, surface_.peek, static_cast<WorkerOutputListener&>(*this));
 }
 
 // The exit is acknowledged when its output has been read: until then the keeper holds the pipes, whatever happens to

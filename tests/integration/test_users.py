@@ -2,6 +2,7 @@
 import json
 import os
 import pwd
+import signal
 import stat
 import unittest
 
@@ -61,6 +62,33 @@ class AsRoot(RotaCase):
         socket = next((self.folder / "run" / "web").glob("*.sock")).stat()
         self.assertEqual(stat.S_IMODE(socket.st_mode) & 0o007, 0)
         self.assertEqual(socket.st_gid, NOBODY.pw_gid)
+
+    def test_the_directory_of_an_app_goes_with_its_user(self):
+        """Changed by a reload, while the old worker is there; and kept by who comes back after a failed one."""
+        app = self.scripted(1, user="www-data", start_timeout="5s", restart={"delay": "50ms"})
+        daemon = self.serve({"web": app})
+        before = daemon.wait_workers(1)
+        folder = self.folder / "run" / "web"
+
+        def hup(result, **more):
+            self.write_config({"web": {**app, **more}}, listen="127.0.0.1:0")
+            daemon.signal(signal.SIGHUP)
+            daemon.wait_log(result, 60)
+
+        hup(r"reloaded in [^\n]*1 of 1 workers of web replaced", user="daemon")
+        daemon_user = pwd.getpwnam("daemon").pw_uid
+        after = daemon.wait_workers(1)
+        self.assertNotEqual(after, before)
+        self.assertEqual(ids(after[0]), {daemon_user})
+        self.assertEqual((folder.stat().st_uid, folder.stat().st_gid), (daemon_user, NOBODY.pw_gid))
+        self.assertEqual(stat.S_IMODE(folder.stat().st_mode), 0o2750)
+        self.assertEqual(daemon.get("/").status, 200)
+        wait_for(lambda: len(list(folder.glob("*.sock"))) == 1, what="the old worker's socket to go")
+        hup("reload failed after", user="games", command=["/bin/false"])
+        os.kill(after[0], signal.SIGKILL)
+        wait_for(lambda: daemon.wait_workers(1) != after, what="the worker of before")
+        self.assertEqual(folder.stat().st_uid, daemon_user)
+        self.assertEqual(daemon.get("/").status, 200)
 
     def test_root_as_a_worker_s_user_is_warned_about(self):
         daemon = self.serve({"web": self.hello(1)})

@@ -34,10 +34,21 @@ class Json(RotaCase):
             self.assertEqual(set(line), {"time", "level", "role", "pid", "message"})
             self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         red = [line for line in lines if "red" in line["message"]][0]
-        self.assertEqual(set(red), {"time", "app", "slot", "pid", "generation", "stream", "message"} & set(red) | {"message"})
-        self.assertEqual((red["app"], red["stream"], red["message"]), ("web", "stderr", 'red "\ufffd'))
+        self.assertEqual(set(red), {"time", "app", "slot", "pid", "generation", "stream", "message"})
+        self.assertEqual((red["app"], red["generation"], red["stream"], red["message"]), ("web", 1, "stderr", 'red "\ufffd'))
         self.assertIn(red["slot"], (0, 1))
         self.assertIn(red["pid"], {entry["pid"] for entry in self.journal("started")})
+
+    def test_a_line_says_of_which_generation_its_worker_is(self):
+        app = self.scripted(1, log={"format": "json"})
+        daemon = self.serve({"web": app})
+        daemon.wait_workers(1)
+        self.write_config({"web": {**app, "env": {**app["env"], "RELEASE": "2"}}}, listen="127.0.0.1:0")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log(r"reloaded in [^\n]*1 of 1 workers of web replaced")
+        self.assertEqual(daemon.get("/print?to=stdout&line=second").status, 200)
+        line = json.loads(daemon.wait_log(r"\{[^\n]*second[^\n]*\}")[0])
+        self.assertEqual(line["generation"], 2)
 
     def test_a_configuration_with_mistakes_is_told_in_json_too(self):
         daemon = self.ends("run", "-c", self.write_config({"web": {"command": "/no/such/program"}}, log={"format": "json"}))
