@@ -100,6 +100,29 @@ void note_umask(CheckInput& input, const App& app) {
                   in_quotes(app.name), app.umask));
 }
 
+// What the end of rota cuts short, of what the file says in so many words.
+void note_shutdown(CheckInput& input) {
+  const Shutdown& shutdown = input.config.shutdown;
+  Duration longest{0};
+  for (const App& app : input.config.apps) {
+    longest = std::max(longest, app.stop.grace);
+    if (app.stop.grace <= shutdown.for_workers(app.stop.grace)) continue;
+    if (input.reader.given("apps." + app.name + ".stop.grace") == nullptr) continue;
+    input.notes.push_back(fmt::format(
+        "app {} has a stop.grace of {}, but when rota ends its workers may be killed after {}: half of "
+        "shutdown.timeout, "
+        "which is {}; raise that to {} at least",
+        in_quotes(app.name), format_duration(app.stop.grace), format_duration(shutdown.for_workers(app.stop.grace)),
+        format_duration(shutdown.timeout), format_duration(app.stop.grace * 2)));
+  }
+  Duration most = shutdown.for_clients(longest);
+  if (shutdown.delay < most || shutdown.delay >= shutdown.timeout) return;
+  input.notes.push_back(fmt::format(
+      "shutdown.delay ({}) leaves clients no time to drain: of shutdown.timeout ({}) {} are left for both, as "
+      "workers have the rest (stop.grace); raise shutdown.timeout",
+      format_duration(shutdown.delay), format_duration(shutdown.timeout), format_duration(most)));
+}
+
 void note_trust(CheckInput& input) {
   for (const Network& network : input.config.trusted_proxies.networks) {
     bool is_all_v4 = network.prefix == 96 && network.address[10] == 0xFF && network.address[0] == 0;
@@ -114,8 +137,10 @@ void note_trust(CheckInput& input) {
 
 void add_notes(CheckInput& input) {
   note_trust(input);
+  note_shutdown(input);
   for (const App& app : input.config.apps) {
     if (app.name.empty()) continue;
+    note_near_placeholders(input, app);
     note_own_port(input, app);
     note_missing_socket(input, app);
     note_umask(input, app);
@@ -124,4 +149,3 @@ void add_notes(CheckInput& input) {
 }
 
 }  // namespace rota::config
-    note_near_placeholders(input, app);

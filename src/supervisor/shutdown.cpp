@@ -4,16 +4,9 @@
 
 namespace rota::supervisor {
 
-namespace {
-constexpr Duration kMarginMax{1000};  // for the keeper and the exits that come last
-}  // namespace
-
 // The last moment at which a worker is killed, so that all is over at shutdown.timeout.
-TimePoint ShutdownPlan::kill_end() const {
-  return begun_at_ + rules_.timeout - std::min(kMarginMax, rules_.timeout / 10);
-}
-// Clients may take what the workers' grace leaves, half of the time at least.
-TimePoint ShutdownPlan::drain_end() const { return kill_end() - std::min(grace_, rules_.timeout / 2); }
+TimePoint ShutdownPlan::kill_end() const { return begun_at_ + rules_.timeout - rules_.for_exits(); }
+TimePoint ShutdownPlan::drain_end() const { return begun_at_ + rules_.for_clients(grace_); }
 
 std::optional<TimePoint> ShutdownPlan::deadline() const {
   switch (stage_) {

@@ -2,6 +2,7 @@
 // Knows nothing of YAML. Semantics, units and limits of each key: docs/CONFIG.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -78,6 +79,12 @@ struct Shutdown {
   Duration delay{0};      // goes on accepting so long after TERM
   Duration timeout{25s};  // from TERM to the end of everything
   bool operator==(const Shutdown&) const = default;
+
+  // How the timeout is shared out: the keeper and the exits that come last, before them the workers' grace, and all
+  // that is left for clients.
+  Duration for_exits() const { return std::min(Duration{1000}, timeout / 10); }
+  Duration for_workers(Duration longest_grace) const { return std::min(longest_grace, timeout / 2); }
+  Duration for_clients(Duration longest_grace) const { return timeout - for_exits() - for_workers(longest_grace); }
 };
 
 // What a first start without any ready worker means.

@@ -61,3 +61,41 @@ TEST_CASE("any number of logs may go to what nobody renames") {
           "apps:\n  a: {command: sh, log: {file: /dev/null}}\n  b: {command: sh, routes: /b, log: {file: /dev/null}}\n")
           .problems.empty());
 }
+
+TEST_CASE("a umask that keeps the proxy from the workers' sockets is noted, with what to write instead") {
+  if (::geteuid() != 0) SKIP("needs root");
+  auto notes = [](const std::string& more) {
+    return load_yaml("apps: {web: {command: sh, user: nobody" + more + "}}").notes;
+  };
+  for (const char* mask : {"0077", "0027", "0020"}) {
+    auto said = notes(std::string(", umask: ") + mask);
+    REQUIRE(said.size() == 1);
+    CHECK(said[0].find(std::string("app \"web\" has umask ") + mask + ", which keeps the proxy from connecting") == 0);
+    CHECK(said[0].find("as 0007 does") != std::string::npos);
+  }
+  CHECK(notes(", umask: 0007").empty());
+  CHECK(notes("").empty());
+}
+
+TEST_CASE("what the end of rota will cut short is noted") {
+  auto notes = [](const std::string& shutdown, const std::string& stop) {
+    Loaded loaded =
+        load_yaml("shutdown: " + shutdown + "\napps: {web: {command: sh, user: nobody, stop: " + stop + "}}");
+    CHECK(messages(loaded).empty());
+    std::string all;
+    for (const std::string& note : loaded.notes) all += note + "\n";
+    return all;
+  };
+  CHECK(notes("{}", "{}").empty());
+  CHECK(notes("{timeout: 9s}", "{}").empty());  // a grace that nobody has asked for
+  CHECK(notes("{timeout: 9s}", "{grace: 4s}").empty());
+  CHECK(notes("{delay: 5s, timeout: 30s}", "{}").empty());
+  CHECK(notes("{}", "{grace: 1m}") ==
+        "app \"web\" has a stop.grace of 1m, but when rota ends its workers may be killed after 12500ms: half of "
+        "shutdown.timeout, which is 25s; raise that to 2m at least\n");
+  CHECK(notes("{delay: 14s, timeout: 25s}", "{}") ==
+        "shutdown.delay (14s) leaves clients no time to drain: of shutdown.timeout (25s) 14s are left for both, as "
+        "workers "
+        "have the rest (stop.grace); raise shutdown.timeout\n");
+  CHECK(notes("{timeout: 9s}", "{grace: 5s}").find("may be killed after 4500ms") != std::string::npos);
+}
