@@ -19,9 +19,12 @@ constexpr Key kHealthKeys[] = {
                                          "Failed checks in a row that take a worker out of rotation."),
     number_key<&Health::healthy_after>("healthy_after", "1", {1, 100}, Effect::reload,
                                        "Good checks in a row that bring it back."),
+    time_key<&Health::repair_after>(
+        "repair_after", "60s", kWaitOrNone, Effect::reload,
+        "A worker that has answered no check for so long is replaced, one at a time; one "
+        "that answered errors only while another one is healthy. 0: never. Servers are never replaced."),
 };
-constexpr std::string_view kHealthLater[] = {"repair_after"};
-constexpr Mapping kHealth{"apps.NAME.health", "{path: /healthz}", kHealthKeys, kHealthLater};
+constexpr Mapping kHealth{"apps.NAME.health", "{path: /healthz}", kHealthKeys, {}};
 
 constexpr Key kRestartKeys[] = {
     time_key<&Restart::delay>(

@@ -1,5 +1,6 @@
 #include "rota/keeper/keeper.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -160,6 +161,10 @@ void Keeper::supervisor_ended(const Role::Ended& ended, TimePoint now) {
   }
   log::error("the supervisor (process {}) ended with {}; the next one starts in {} ms", ended.pid, how,
              ended.delay.count());
+  if (ended.delay <= Duration(0)) return;
+  // Nobody else can say it now; the next supervisor says something better.
+  systemd_.notify(fmt::format("STATUS=The supervisor ended with {}; the next one starts in {} ms. Traffic goes on", how,
+                              ended.delay.count()));
 }
 
 void Keeper::begin_end(int code, Duration worker_grace, bool hurry, TimePoint now) {

@@ -15,7 +15,8 @@ App::App(const Surface& surface, std::shared_ptr<const config::App> config, std:
       workers_(surface, Recipe{config_, config_hash(*config_), 1, std::move(change_to)}, earlier, parallel,
                static_cast<WorkerSetListener&>(*this)),
       servers_(surface, config_->name, earlier, static_cast<ServerSetListener&>(*this)),
-      boot_timer_(surface.loop, *this) {
+      boot_timer_(surface.loop, *this),
+      outage_timer_(surface.loop, *this) {
   servers_.configure(config_);
   if (earlier == nullptr) return;
   boot_over_ = earlier->boot_over;
@@ -31,6 +32,7 @@ void App::start() {
 
 void App::stop(const Desired& desired) {
   boot_timer_.stop();
+  outage_timer_.stop();
   workers_.stop(desired);
 }
 
@@ -62,6 +64,26 @@ void App::advance(bool may_replace) {
   workers_.advance(may_replace);
   servers_.tidy();
   tell_when_ready();
+  if (may_replace) watch_outage();
+}
+
+void App::watch_outage() {
+  bool spawns = workers_.size() > 0;
+  bool replaceable = spawns && config_->health.repair_after > Duration::zero();
+  Outage::Orders orders =
+      outage_.step({spawns ? workers_.lives() : servers_.lives(), unit(), replaceable, config_->health.unhealthy_after},
+                   surface_.loop.now());
+  if (orders.note) log::at(orders.note->level, "{}: {}", config_->name, orders.note->text);
+  if (orders.recall) {
+    workers_.recall();
+    servers_.recall();
+  }
+  if (!orders.look_at) {
+    outage_timer_.stop();
+  } else if (!outage_timer_.active()) {
+    TimePoint now = surface_.loop.now();
+    outage_timer_.start(*orders.look_at <= now ? Duration::zero() : std::chrono::ceil<Duration>(*orders.look_at - now));
+  }
 }
 
 void App::tell_when_ready() {
@@ -125,7 +147,7 @@ SavedApp App::saved() const {
   return saved;
 }
 
-// The first start has taken its time: the verdict is due.
+// The first start has taken its time, and the verdict is due; or an outage lasts.
 void App::on_timer(uv::Timer&) { listener_.on_app_changed(*this, false); }
 
 }  // namespace rota::supervisor

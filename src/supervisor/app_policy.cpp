@@ -1,5 +1,7 @@
 #include "rota/supervisor/app_policy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace rota::supervisor {
@@ -46,14 +48,25 @@ std::optional<TimePoint> next_permit(const Lives& lives, TimePoint now) {
 
 bool may_eject(const Lives& lives, std::size_t which) {
   for (std::size_t i = 0; i < lives.size(); i++) {
-    const auto* ready = std::get_if<Ready>(&lives[i]->state);
-    if (i != which && ready != nullptr && ready->failed_checks == 0) return true;
+    if (i != which && passes_checks(*lives[i])) return true;
   }
   return false;
 }
 
 std::size_t count_ready(const Lives& lives) {
   return static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [](auto* l) { return is_ready(*l); }));
+}
+
+std::string describe_crash_loops(const Lives& lives) {
+  std::size_t count = 0;
+  std::string trouble;
+  for (const Lifecycle* life : lives) {
+    // One that is READY again may have mended; its trouble is forgotten.
+    if (!crash_looping(*life) || life->trouble.empty()) continue;
+    count++;
+    trouble = life->trouble;
+  }
+  return count == 0 ? "" : fmt::format("{} in a crash loop: {}", count, trouble);
 }
 
 BootVerdict judge_boot(const Lives& lives, TimePoint started, Duration start_timeout, TimePoint now) {

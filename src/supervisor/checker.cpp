@@ -39,7 +39,8 @@ CheckRules rules_of(const config::App& app) {
 std::optional<CheckResult> judge_readiness(const CheckRules& rules, const ProbeOutcome& outcome) {
   if (outcome.kind == Kind::connected) return CheckPassed{};
   if (outcome.kind == Kind::answered) {
-    if (is_good(outcome.status) || (!rules.strict_ready && outcome.status < 500)) return CheckPassed{};
+    bool good = is_good(outcome.status);
+    if (good || (!rules.strict_ready && outcome.status < 500)) return CheckPassed{good};
   }
   // It listens; whoever fills its backlog already is not kept from being served by us.
   if (outcome.kind == Kind::busy && rules.path.empty()) return CheckPassed{};

@@ -102,8 +102,8 @@ class Walk {
     all(delay, timeout);
   }
   void one(config::Health& s) {
-    auto& [path, interval, timeout, unhealthy_after, healthy_after] = s;
-    all(path, interval, timeout, unhealthy_after, healthy_after);
+    auto& [path, interval, timeout, unhealthy_after, healthy_after, repair_after] = s;
+    all(path, interval, timeout, unhealthy_after, healthy_after, repair_after);
   }
   void one(config::Restart& s) {
     auto& [delay, max_delay, stable_after] = s;

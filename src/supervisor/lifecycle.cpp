@@ -16,6 +16,8 @@ Duration since(TimePoint then, TimePoint now) {
   return now > then ? std::chrono::duration_cast<Duration>(now - then) : Duration::zero();
 }
 
+std::string in_brackets(const std::string& text) { return text.empty() ? "" : " (" + text + ")"; }
+
 // One step: the state it works on and what it has decided so far. A pair of state and event that means nothing is
 // ignored: a late message about what has already changed is ordinary life between processes.
 class Step {
@@ -35,6 +37,8 @@ class Step {
   void on(const Deadline&);
   void on(const Adopted& event);
   void on(const Vanished&);
+  void on(const Unfit& event);
+  void on(const Recalled&);
 
   Actions take() { return std::move(actions_); }
 
@@ -48,7 +52,8 @@ class Step {
     actions_.notes.push_back({level, fmt::format(format, std::forward<Args>(args)...), false});
   }
   Process* own_process() { return const_cast<Process*>(process_of(life_)); }
-  void become_ready(Process process);
+  void become_ready(Process process, bool healthy);
+  Failing counted(Failing failing, const CheckFailed& event) const;
   void leave_rotation();
   void send_stop(Process process, StopReason reason);
   void send_kill(Process process, StopReason reason);
@@ -122,18 +127,31 @@ void Step::on(const Exited& event) {
   process_ended(*process, sys::describe_status(event.status));
 }
 
-void Step::on(const CheckPassed&) {
+void Step::on(const CheckPassed& event) {
   if (auto* starting = in<Starting>()) {
-    become_ready(starting->process);
+    become_ready(starting->process, event.healthy);
   } else if (auto* ready = in<Ready>()) {
     if (ready->kept_noted) note(log::Level::info, "passes its checks again");
-    ready->failed_checks = 0;
-    ready->kept_noted = false;
+    life_.state = Ready{ready->process, {}, false, true};
   } else if (auto* unhealthy = in<Unhealthy>()) {
+    unhealthy->failing = {};
     if (++unhealthy->passed_checks < policy_.healthy_after) return;
     note(log::Level::info, "passes its checks again; back in rotation");
-    life_.state = Ready{unhealthy->process, 0, false};
+    life_.state = Ready{unhealthy->process, {}, false, true};
   }
+}
+
+Failing Step::counted(Failing failing, const CheckFailed& event) const {
+  if (failing.checks++ == 0) failing.since = now_;
+  if (!is_silence(event.failure)) {
+    failing.silent_checks = 0;
+  } else if (failing.silent_checks++ == 0) {
+    failing.silent_since = now_;
+  }
+  failing.last_at = now_;
+  failing.last = event.failure;
+  failing.text = event.text;
+  return failing;
 }
 
 void Step::on(const CheckFailed& event) {
@@ -145,16 +163,19 @@ void Step::on(const CheckFailed& event) {
       actions_.look_where_it_listens = true;
     }
   }
-  if (auto* unhealthy = in<Unhealthy>()) unhealthy->passed_checks = 0;
+  if (auto* unhealthy = in<Unhealthy>()) {
+    unhealthy->passed_checks = 0;
+    unhealthy->failing = counted(unhealthy->failing, event);
+  }
   auto* ready = in<Ready>();
   if (ready == nullptr) return;
-  ready->failed_checks++;
+  ready->failing = counted(ready->failing, event);
   bool gone = event.failure == CheckFailure::gone;
-  if (!gone && ready->failed_checks < policy_.unhealthy_after) return;
+  if (!gone && ready->failing.checks < policy_.unhealthy_after) return;
   // Nothing listens any more: requests are better held than sent there, even when no other worker is left.
   if (gone || around_.may_eject) {
     note(log::Level::warning, "out of rotation: {}", event.text);
-    life_.state = Unhealthy{ready->process, 0};
+    life_.state = Unhealthy{ready->process, 0, ready->failing};
   } else if (!ready->kept_noted) {
     ready->kept_noted = true;
     note(log::Level::warning, "{}; it stays in rotation, since no other worker of the app passes its checks",
@@ -185,8 +206,8 @@ void Step::on(const Deadline&) {
          describe_duration(policy_.stop.drain));
     send_stop(draining->process, StopReason::not_wanted);
   } else if (auto* stopping = in<Stopping>()) {
-    note(log::Level::warning, "did not end on signal {} ({}); killing it", policy_.stop.signal,
-         sys::signal_name(policy_.stop.signal));
+    note(log::Level::warning, "did not end on signal {} ({}); killing it{}", policy_.stop.signal,
+         sys::signal_name(policy_.stop.signal), in_brackets(stopping->process.failure));
     send_kill(stopping->process, stopping->reason);
   } else if (auto* killing = in<Killing>()) {
     note(log::Level::error, "still there {} after SIGKILL (pid {}); the kernel may be waiting for a device",
@@ -213,11 +234,22 @@ void Step::on(const Vanished&) {
   on(WantedChanged{});
 }
 
-void Step::become_ready(Process process) {
+void Step::on(const Unfit& event) {
+  if (Process* process = own_process()) process->failure = event.why;
+}
+
+void Step::on(const Recalled&) {
+  auto* unhealthy = in<Unhealthy>();
+  if (unhealthy == nullptr || unhealthy->failing.checks == 0 || is_silence(unhealthy->failing.last)) return;
+  note(log::Level::warning, "back in rotation: no other worker of the app passes its checks either");
+  life_.state = Ready{unhealthy->process, unhealthy->failing, true, true};
+}
+
+void Step::become_ready(Process process, bool healthy) {
   process.ready_at = now_;
   life_.trouble.clear();
   note(log::Level::info, "ready after {}", describe_duration(since(process.started, now_)));
-  life_.state = Ready{process, 0, false};
+  life_.state = Ready{process, {}, false, healthy};
 }
 
 void Step::leave_rotation() {
@@ -266,8 +298,9 @@ void Step::process_ended(const Process& ended, const std::string& how) {
 
   if (asked_for) {
     bool early = in<Draining>() != nullptr;
-    note(early ? log::Level::warning : log::Level::info, "stopped{}: {} after {}",
-         early ? " by itself while draining" : "", how, describe_duration(since(process.started, now_)));
+    note(early ? log::Level::warning : log::Level::info, "stopped{}: {} after {}{}",
+         early ? " by itself while draining" : "", how, describe_duration(since(process.started, now_)),
+         in_brackets(process.failure));
     life_.failures = 0;
     life_.trouble.clear();
     life_.state = Stopped{};
@@ -293,7 +326,7 @@ void Step::life_was_short(const Process& process, const std::string& how) {
                        process.ready_at ? "" : ", before it was ready");
     life_.trouble = how;
   } else {
-    what = fmt::format("did not start: {}{}", process.failure, how.empty() ? "" : " (" + how + ")");
+    what = fmt::format("did not start: {}{}", process.failure, in_brackets(how));
     life_.trouble = process.failure;
   }
   if (!around_.desired.run) {
@@ -318,7 +351,8 @@ void Step::wait_and_restart(Duration delay) { life_.state = Backoff{now_ + delay
 }  // namespace
 
 Policy policy_of(const config::App& app) {
-  return {app.start_timeout, app.restart, app.stop, app.health.unhealthy_after, app.health.healthy_after};
+  return {app.start_timeout,      app.restart, app.stop, app.health.unhealthy_after, app.health.healthy_after,
+          app.health.repair_after};
 }
 
 Actions step(Lifecycle& lifecycle, const Policy& policy, const Surroundings& around, const Event& event,
@@ -384,6 +418,18 @@ bool waits_for_permit(const Lifecycle& lifecycle) {
 }
 
 bool crash_looping(const Lifecycle& lifecycle) { return lifecycle.failures >= kCrashLoopAfter; }
+
+bool passes_checks(const Lifecycle& lifecycle) {
+  const auto* ready = std::get_if<Ready>(&lifecycle.state);
+  return ready != nullptr && ready->checked && ready->failing.checks == 0;
+}
+
+const Failing* failing_of(const Lifecycle& lifecycle) {
+  const Failing* failing = nullptr;
+  if (const auto* ready = std::get_if<Ready>(&lifecycle.state)) failing = &ready->failing;
+  if (const auto* unhealthy = std::get_if<Unhealthy>(&lifecycle.state)) failing = &unhealthy->failing;
+  return failing != nullptr && failing->checks > 0 ? failing : nullptr;
+}
 
 const char* name_of(const State& state) {
   struct Name {

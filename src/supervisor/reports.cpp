@@ -1,4 +1,5 @@
 // What the keeper and the proxy report, carried to whom it concerns.
+#include <fmt/format.h>
 #include <signal.h>
 
 #include "role.h"
@@ -102,6 +103,8 @@ void Role::on_signalled(const ipc::Signalled& message) {
 void Role::on_proxy_started(const ipc::ProxyStarted& message, UniqueFd channel) {
   log::debug("proxy started (pid {})", message.pid);
   proxy_pid_ = message.pid;
+  proxy_trouble_.clear();
+  if (stage_ == Stage::running) tell_status();
   proxy_.connect(std::move(channel), message.epoch, epoch_);
   crashes_.on_proxy_connected(stage_ != Stage::running);
 }
@@ -111,8 +114,11 @@ void Role::on_proxy_exited(const ipc::ProxyExited& message) {
   proxy_.disconnect();
   crashes_.on_proxy_gone();
   if (stage_ != Stage::running) return;
-  log::error("the proxy (pid {}) ended: {}; the next one starts {}", message.pid, sys::describe_status(message.status),
-             message.delay_ms == 0 ? "now" : "in " + describe_duration(Duration(message.delay_ms)));
+  std::string how = sys::describe_status(message.status);
+  std::string again = message.delay_ms == 0 ? "now" : "in " + describe_duration(Duration(message.delay_ms));
+  log::error("the proxy (pid {}) ended: {}; the next one starts {}", message.pid, how, again);
+  if (message.delay_ms > 0) proxy_trouble_ = fmt::format("{}, the next one starts {}", how, again);
+  tell_status();
   if (shutdown_.begun()) obey(shutdown_.on_proxy_quiet(loop_.now()));
 }
 

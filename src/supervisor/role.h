@@ -108,6 +108,7 @@ class Role final : KeeperListener,
   // status.cpp
   void tell_status();
   std::string status_text() const;
+  static std::string app_text(const App& app);
   std::string stopping_text() const;
 
   void on_hello(const ipc::Hello& hello) override;
@@ -152,6 +153,7 @@ class Role final : KeeperListener,
   std::vector<FoundProcess> found_;
   std::map<std::uint64_t, pid_t> processes_;  // all that the keeper has told of, but for those whose end it has told
   pid_t proxy_pid_ = 0;
+  std::string proxy_trouble_;     // why there is none for a while: "signal 9 (KILL), the next one starts in 800 ms"
   std::uint32_t terms_told_ = 0;  // of the keeper's count, how many the plan has heard of
   std::vector<ipc::Signalled> early_signals_;
 

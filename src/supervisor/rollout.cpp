@@ -24,12 +24,11 @@ bool timed_out(const Lifecycle& life) {
   return false;
 }
 
-// By when it must be READY for good: one that fails its checks again and again is not waited for any longer.
+}  // namespace
+
 TimePoint settled_by(const Process& process, Duration start_timeout) {
   return process.started + start_timeout + kMinReady;
 }
-
-}  // namespace
 
 std::optional<std::size_t> pick_outdated(const std::vector<RolloutView::Slot>& slots) {
   std::optional<std::size_t> best;

@@ -98,7 +98,7 @@ State restore_state(const SavedWorker& worker, int pid, TimePoint now) {
     case SavedPhase::count_: break;
     case SavedPhase::backoff: return Backoff{deadline, deadline <= now};
     case SavedPhase::starting: return Starting{process, deadline, {}, false};
-    case SavedPhase::ready: return Ready{process, 0, false};
+    case SavedPhase::ready: return Ready{process, {}, false, false};  // as checks found it then, nobody knows now
     case SavedPhase::unhealthy: return Unhealthy{process, 0};
     case SavedPhase::draining: return Draining{process, deadline};
     case SavedPhase::stopping: return Stopping{process, deadline, worker.reason};

@@ -31,7 +31,7 @@ Server::Server(const Surface& surface, const config::App& app, const config::Add
   auto address = is_unix ? sys::unix_address(target.path) : sys::tcp_address(target.host, target.port);
   ROTA_CHECK(address);  // config checks paths, look_up makes numbers
   checker_.aim(*address);
-  life_.state = Ready{};
+  life_.state = Ready{{}, {}, false, !checked_always_};
   if (checked_always_) checker_.set(Checks::health);
 }
 
@@ -93,6 +93,8 @@ void Server::on_connect_failed(int error) {
   checker_.check_soon();
 }
 
+void Server::on_recalled() { apply(Recalled{}); }
+
 void Server::on_check(const CheckResult& result) {
   std::visit([this](const auto& event) { apply(event); }, result);
 }
@@ -102,13 +104,16 @@ void Server::apply(const Event& event) {
   Surroundings around;
   around.may_eject = listener_.may_eject(*this);
   auto phase_before = phase_of(life_);
+  bool failing_before = failing_of(life_) != nullptr;
   Actions actions = step(life_, policy_, around, event, surface_.loop.now());
   for (const Note& note : actions.notes) log::at(note.level, "{} {}", label_, note.text);
   bool ready = phase_of(life_) == ipc::UpstreamPhase::ready;
   bool recovered = proxy_doubts_ && ready && std::holds_alternative<CheckPassed>(event);
   if (recovered) proxy_doubts_ = false;
   set_checks();
-  if (phase_before != phase_of(life_) || recovered) listener_.on_server_changed(*this, recovered);
+  bool failing = failing_of(life_) != nullptr;
+  bool other_health = failing != failing_before || (failing && std::holds_alternative<CheckFailed>(event));
+  if (phase_before != phase_of(life_) || recovered || other_health) listener_.on_server_changed(*this, recovered);
 }
 
 }  // namespace rota::supervisor

@@ -120,6 +120,12 @@ void ServerSet::tidy() {
   std::erase_if(servers_, [](const auto& server) { return server->gone(); });
 }
 
+void ServerSet::recall() {
+  for (auto& server : servers_) {
+    if (!server->leaving()) server->on_recalled();
+  }
+}
+
 Server* ServerSet::find(std::uint64_t id) {
   for (auto& server : servers_) {
     if (server->id() == id) return server.get();

@@ -39,8 +39,9 @@ void Slot::want(const Desired& desired) {
   apply(WantedChanged{});
 }
 
-void Slot::leave() {
+void Slot::leave(const std::string& why) {
   label_ += " (leaving)";  // another worker of this slot may write to the log
+  if (!why.empty()) apply(Unfit{why});
   want(Desired{false, true, {}, {}});
 }
 
@@ -111,6 +112,8 @@ void Slot::on_connect_failed() {
 
 void Slot::on_drained() { apply(Drained{}); }
 
+void Slot::on_recalled() { apply(Recalled{}); }
+
 std::optional<ipc::UpstreamState> Slot::upstream() const {
   auto phase = phase_of(life_);
   if (!phase) return {};
@@ -132,6 +135,7 @@ void Slot::apply(const Event& event) {
   std::size_t state_before = life_.state.index();
   auto phase_before = phase_of(life_);
   bool permit_before = waits_for_permit(life_);
+  bool failing_before = failing_of(life_) != nullptr;
 
   Actions actions = step(life_, policy_, around, event, surface_.loop.now());
   perform(actions);
@@ -146,8 +150,11 @@ void Slot::apply(const Event& event) {
   bool recovered =
       proxy_doubts_ && std::holds_alternative<CheckPassed>(event) && phase_of(life_) == ipc::UpstreamPhase::ready;
   if (recovered) proxy_doubts_ = false;
+  // Each failed check counts: the app is judged by how long they have failed.
+  bool failing = failing_of(life_) != nullptr;
+  bool other_health = failing != failing_before || (failing && std::holds_alternative<CheckFailed>(event));
   if (state_before != life_.state.index() || phase_before != phase_of(life_) ||
-      permit_before != waits_for_permit(life_) || actions.process_gone || recovered) {
+      permit_before != waits_for_permit(life_) || actions.process_gone || recovered || other_health) {
     log::debug("{} {}", label_, name_of(life_.state));
     listener_.on_slot_changed(*this, recovered);
   }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kStatusMax = 800;   // bytes; more apps than fit are left out
 constexpr std::size_t kFailureMax = 300;  // of a reload
+constexpr std::size_t kTroubleMax = 100;  // of a worker
 
 std::string cut(const std::string& text, std::size_t most) {
   return text.size() <= most ? text : text.substr(0, most) + "...";
@@ -22,6 +23,16 @@ void Role::tell_status() {
   if (text == status_) return;
   status_ = std::move(text);
   keeper_.notify("STATUS=" + status_);
+}
+
+// "4 of 4 workers ready", and what is wrong with them.
+std::string Role::app_text(const App& app) {
+  if (app.removed()) return fmt::format("removed, {} workers leaving", app.workers().leaving_count());
+  std::string text = fmt::format("{} of {} {} ready", app.ready_count(), app.size(), app.unit());
+  std::string loops = describe_crash_loops(app.workers().lives());
+  if (!loops.empty()) text += fmt::format(" ({})", cut(loops, kTroubleMax));
+  if (app.in_outage()) text += " (none passes its checks)";
+  return text;
 }
 
 // "Serving on *:8080; web: 4 of 4 workers ready, api: 1 of 2 workers ready"
@@ -40,15 +51,10 @@ std::string Role::status_text() const {
   } else if (!reload_failure_.empty()) {
     text += fmt::format(" (reload failed: {})", cut(reload_failure_, kFailureMax));
   }
+  if (!proxy_trouble_.empty()) text = "The proxy is down: " + proxy_trouble_ + ". " + text;
   const char* separator = "; ";
   for (const auto& app : apps_) {
-    if (app->removed()) {
-      text += fmt::format("{}{}: removed, {} workers leaving", separator, app->config().name,
-                          app->workers().leaving_count());
-    } else {
-      text += fmt::format("{}{}: {} of {} {} ready", separator, app->config().name, app->ready_count(), app->size(),
-                          app->unit());
-    }
+    text += fmt::format("{}{}: {}", separator, app->config().name, app_text(*app));
     separator = ", ";
     if (text.size() > kStatusMax) return text + ", ...";
   }

@@ -122,6 +122,7 @@ void WorkerSet::for_each(Use use) {
 void WorkerSet::stop(const Desired& desired) {
   ending_ = true;
   rollout_.cancel();
+  repair_.cancel();
   look_timer_.stop();
   for_each([&](Slot& slot) { slot.want(desired); });
 }
@@ -130,21 +131,28 @@ void WorkerSet::configure(Recipe newest) {
   newest.generation = newest_.generation + (newest.hash == newest_.hash ? 0 : 1);
   newest_ = std::move(newest);
   failure_.clear();
+  end_repair();  // whoever is still ill then begins anew, by the new settings
   for_each([&](Slot& slot) { slot.configure(*newest_.app); });
   resize();
   if (replacement_ && replacement_->recipe().hash != newest_.hash) leave(std::move(replacement_));
   rollout_.begin(outdated());
 }
 
-void WorkerSet::leave(std::unique_ptr<Slot> slot) {
-  slot->leave();
+void WorkerSet::leave(std::unique_ptr<Slot> slot, const std::string& why) {
+  slot->leave(why);
   leaving_.push_back(std::move(slot));
 }
 
 void WorkerSet::advance(bool may_replace) {
   std::erase_if(leaving_, [](const auto& slot) { return slot->idle(); });
   if (!started_ || ending_ || !may_replace) return;
-  while (obey(rollout_.step(view(), surface_.loop.now()))) {
+  repair_.watch(lives(), policy_of(*newest_.app), surface_.loop.now());
+  if (!repair_.active()) {
+    while (obey(rollout_.step(view(), surface_.loop.now()))) {
+    }
+  }
+  if (rollout_.stage() == Rollout::Stage::rolling) return;  // which takes the ill ones first
+  while (obey(repair_.step(repair_view(), policy_of(*newest_.app), surface_.loop.now()))) {
   }
 }
 
@@ -161,12 +169,8 @@ bool WorkerSet::obey(const RolloutOrder& order) {
   using What = RolloutOrder::What;
   switch (order.what) {
     case What::wait:
-      if (order.look_at) {
-        TimePoint now = surface_.loop.now();
-        look_timer_.start(*order.look_at <= now ? Duration::zero() : std::chrono::ceil<Duration>(*order.look_at - now));
-      } else {
-        look_timer_.stop();
-      }
+      look_timer_.stop();
+      if (order.look_at) look_at(*order.look_at);
       return false;
     case What::start:
       replacement_ = make_slot(newest_, static_cast<std::uint32_t>(order.slot));
@@ -194,6 +198,58 @@ void WorkerSet::abort(const RolloutOrder& order) {
     log::error("{}.{} said: {}", newest_.app->name, order.slot, line);
   }
   leave(std::move(replacement_));
+}
+
+void WorkerSet::look_at(TimePoint when) {
+  TimePoint now = surface_.loop.now();
+  look_timer_.start(when <= now ? Duration::zero() : std::chrono::ceil<Duration>(when - now));
+}
+
+// Repair --------------------------------------------------------------------------------------------------------------
+
+RepairView WorkerSet::repair_view() const {
+  return {lives(), replacement_ ? &replacement_->life() : nullptr, leaving_.size()};
+}
+
+// With the recipe of the worker that is ill, which need not be the newest.
+bool WorkerSet::obey(const RepairOrder& order) {
+  using What = RepairOrder::What;
+  switch (order.what) {
+    case What::wait:
+      if (order.look_at) look_at(*order.look_at);
+      return false;
+    case What::start: {
+      Slot& ill = *slots_[order.slot];
+      log::warning("{} is replaced: {}", ill.label(), order.why);
+      replacement_ = make_slot(ill.recipe(), ill.number());
+      replacement_->want(Desired{});
+      return true;
+    }
+    case What::promote:
+      log::info("{} has a new worker; the old one is drained and stopped", slots_[order.slot]->label());
+      std::swap(slots_[order.slot], replacement_);
+      slots_[order.slot]->succeed(*replacement_);
+      leave(std::move(replacement_), order.why);
+      return true;
+    case What::drop:
+      log::info("{}.{} needs no new worker any more", newest_.app->name, order.slot);
+      leave(std::move(replacement_));
+      return true;
+    case What::give_up:
+      log::error("{} stays: its new worker failed: {}", slots_[order.slot]->label(), order.why);
+      leave(std::move(replacement_));
+      return true;
+  }
+  return false;
+}
+
+void WorkerSet::end_repair() {
+  if (repair_.active()) leave(std::move(replacement_));
+  repair_.cancel();
+}
+
+void WorkerSet::recall() {
+  for (auto& slot : slots_) slot->on_recalled();
 }
 
 std::vector<Slot*> WorkerSet::grant_due() {

@@ -11,7 +11,8 @@ Environment (besides PORT and WORKER_ID):
   DIE_AFTER=0.5    exit with 7 so many seconds after it began to listen
   IGNORE_TERM=1    outlive SIGTERM;  GRANDCHILD=1  fork a child that outlives us and ignores TERM
   JOURNAL_SIGNALS=1  note every signal, and survive all but TERM
-  UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there
+  UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there, or one named so with "-" and our pid
+  HANG_GATE        answer nothing on /healthz while such a file with "-" and our pid is there
 """
 import base64
 import hashlib
@@ -94,8 +95,12 @@ class Exchange:
 
     def do_healthz(self):
         self.drain()
+        while (gate := os.environ.get("HANG_GATE")) and gate_open(f"{gate}-{os.getpid()}"):
+            time.sleep(0.005)
         gate = os.environ.get("UNHEALTHY_GATE")
-        sick = gate and gate_open(gate) and scripted("UNHEALTHY_GATE")
+        sick = gate and scripted("UNHEALTHY_GATE") and (gate_open(gate) or gate_open(f"{gate}-{os.getpid()}"))
+        if sick:
+            journal("sick")
         return self.reply(b"sick\n" if sick else b"ok\n", "503 Service Unavailable" if sick else "200 OK")
 
     def do_head(self):

@@ -99,6 +99,7 @@ struct Health {
   Duration timeout{2s};
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 1;
+  Duration repair_after{60s};  // 0: never
   bool operator==(const Health&) const = default;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rota/supervisor/outage.h"
 #include "rota/supervisor/server_set.h"
 #include "rota/supervisor/worker_set.h"
 
@@ -48,6 +49,7 @@ class App final : WorkerSetListener, ServerSetListener, uv::TimerListener {
   // Empty as long as it is open, and after it has been told once.
   std::optional<BootVerdict> take_boot_verdict();
   bool boot_over() const { return boot_over_; }
+  bool in_outage() const { return outage_.on(); }  // none of its workers or servers passes its checks
 
   Slot* find(std::uint64_t spawn_id) { return workers_.find(spawn_id); }
   // What the proxy reports of an upstream. False: it is none of this app's.
@@ -67,6 +69,7 @@ class App final : WorkerSetListener, ServerSetListener, uv::TimerListener {
 
  private:
   void tell_when_ready();
+  void watch_outage();
   BootVerdict judge() const;
   void on_workers_changed(bool publish_again) override { listener_.on_app_changed(*this, publish_again); }
   void on_servers_changed(bool publish_again) override { listener_.on_app_changed(*this, publish_again); }
@@ -81,7 +84,9 @@ class App final : WorkerSetListener, ServerSetListener, uv::TimerListener {
   TimePoint started_{};
   WorkerSet workers_;
   ServerSet servers_;
+  Outage outage_;
   uv::Timer boot_timer_;
+  uv::Timer outage_timer_;
 };
 
 }  // namespace rota::supervisor

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "rota/supervisor/lifecycle.h"
@@ -31,6 +32,10 @@ std::optional<TimePoint> next_permit(const Lives& lives, TimePoint now);
 bool may_eject(const Lives& lives, std::size_t which);
 
 std::size_t count_ready(const Lives& lives);
+
+// Of the slots that are in a crash loop now, how many and how a worker of one ended: "2 in a crash loop: exit code 9".
+// Empty: none is.
+std::string describe_crash_loops(const Lives& lives);
 
 // The first start of an app: undecided until a worker is ready, or none has become ready for too long.
 inline constexpr std::uint32_t kBootAttempts = 3;

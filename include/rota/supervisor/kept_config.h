@@ -12,7 +12,7 @@
 namespace rota::supervisor {
 
 inline constexpr const char* kKeptConfigName = "config";  // on the keeper's shelf
-inline constexpr std::uint32_t kKeptConfigVersion = 1;    // first in the bytes; another one is not read
+inline constexpr std::uint32_t kKeptConfigVersion = 2;    // first in the bytes; another one is not read
 
 std::string encode_config(config::Config config);  // a copy: one walk writes and reads
 std::string encode_app(config::App app);

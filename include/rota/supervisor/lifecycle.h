@@ -37,6 +37,7 @@ struct Policy {
   config::Stop stop;
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 1;
+  Duration repair_after{60s};  // 0: never; see repair.h
 };
 Policy policy_of(const config::App& app);
 
@@ -64,6 +65,28 @@ struct Process {
   std::string failure;                // why it will not live, known before its exit; one clause
 };
 
+enum class CheckFailure : std::uint8_t {
+  gone,     // nothing listens there: refused, no such file
+  timeout,  // no answer in time
+  broken,   // closed without an answer, or not HTTP
+  status,   // an answer that is none of 2xx, 3xx
+};
+// Whoever closes a connection or says something wrong is alive; who says nothing may not be.
+constexpr bool is_silence(CheckFailure failure) {
+  return failure == CheckFailure::gone || failure == CheckFailure::timeout;
+}
+
+// A row of failed checks, since the last good one.
+struct Failing {
+  std::uint32_t checks = 0;         // 0: there is none, and the rest means nothing
+  std::uint32_t silent_checks = 0;  // of these the newest ones in a row that brought no answer of any kind
+  TimePoint since{};                // when the first of them failed
+  TimePoint silent_since{};
+  TimePoint last_at{};
+  CheckFailure last = CheckFailure::timeout;
+  std::string text;  // what the newest found, one clause
+};
+
 enum class StopReason : std::uint8_t {
   not_wanted,     // nothing is wrong with it
   start_timeout,  // counts as a short life
@@ -84,12 +107,14 @@ struct Starting {
 };
 struct Ready {
   Process process;
-  std::uint32_t failed_checks = 0;  // in a row
-  bool kept_noted = false;          // it has been said that it stays although its checks fail
+  Failing failing{};
+  bool kept_noted = false;  // it has been said that it stays although its checks fail
+  bool checked = true;      // a check of its health has been passed; what proved it ready may be less than that
 };
 struct Unhealthy {
   Process process;
   std::uint32_t passed_checks = 0;  // in a row
+  Failing failing{};
 };
 struct Draining {
   Process process;
@@ -130,13 +155,9 @@ struct ExecFailed {
 struct Exited {
   int status = 0;  // as wait(2)
 };
-enum class CheckFailure : std::uint8_t {
-  gone,     // nothing listens there: refused, no such file
-  timeout,  // no answer in time
-  broken,   // closed without an answer, or not HTTP
-  status,   // an answer that is none of 2xx, 3xx
+struct CheckPassed {
+  bool healthy = true;  // as a check of its health it would have been passed, too
 };
-struct CheckPassed {};
 struct CheckFailed {
   CheckFailure failure = CheckFailure::timeout;
   std::string text;  // one clause: "GET /healthz answers 503"
@@ -150,9 +171,15 @@ struct Adopted {
 };
 // The process of this slot was never started or is gone without a record. Not held against it.
 struct Vanished {};
+// It is not wanted any more for a reason of its own, which is to be told at its end. Comes before WantedChanged.
+struct Unfit {
+  std::string why;  // one clause: "checks timed out for 60 s"
+};
+// All workers of the app fail their checks together: one that answers takes part again.
+struct Recalled {};
 
 using Event = std::variant<WantedChanged, Permit, Spawned, ExecFailed, Exited, CheckPassed, CheckFailed, ConnectFailed,
-                           Drained, Deadline, Adopted, Vanished>;
+                           Drained, Deadline, Adopted, Vanished, Unfit, Recalled>;
 
 // Actions
 // --------------------------------------------------------------------------------------------------------------
@@ -199,7 +226,9 @@ std::optional<TimePoint> deadline_of(const Lifecycle& lifecycle);        // when
 Checks checks_of(const Lifecycle& lifecycle);
 bool waits_for_permit(const Lifecycle& lifecycle);
 bool crash_looping(const Lifecycle& lifecycle);
-const char* name_of(const State& state);  // "STARTING"
+bool passes_checks(const Lifecycle& lifecycle);         // it is in rotation, and its last check was good
+const Failing* failing_of(const Lifecycle& lifecycle);  // null: it has no process that is checked, or is well
+const char* name_of(const State& state);                // "STARTING"
 
 // restart.delay doubled for each short life after the first, at most max_delay, then 20 % less to 20 % more.
 Duration restart_delay(const config::Restart& restart, std::uint32_t failures, double random01);

@@ -80,4 +80,7 @@ std::optional<std::size_t> pick_outdated(const std::vector<RolloutView::Slot>& s
 // How a new worker has failed, one clause; empty as long as it has not.
 std::string failure_of(const Lifecycle& replacement, Duration start_timeout, TimePoint now);
 
+// By when a new worker must be READY for good: one that fails its checks again and again is not waited for any longer.
+TimePoint settled_by(const Process& process, Duration start_timeout);
+
 }  // namespace rota::supervisor

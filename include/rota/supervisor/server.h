@@ -36,6 +36,7 @@ class Server final : CheckListener, uv::TimerListener {
   bool gone() const { return stay_ == Stay::gone; }
   void on_drained();
 
+  void on_recalled();                 // all of the app fail their checks together: if it answers, it takes part again
   void on_connect_failed(int error);  // the proxy, with its own rights; an errno value
   std::uint64_t id() const { return id_; }
   std::uint32_t number() const { return upstream_.slot; }

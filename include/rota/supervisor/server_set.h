@@ -30,7 +30,8 @@ class ServerSet final : ServerListener, NameListener {
   // The servers of this configuration from now on. Before start(): nothing is looked up yet.
   void configure(std::shared_ptr<const config::App> config);
   void start();
-  void tidy();  // forgets what is gone; once per loop turn, at top level
+  void tidy();    // forgets what is gone; once per loop turn, at top level
+  void recall();  // all fail their checks together: those that answer take part again
 
   Server* find(std::uint64_t id);
   // A proxy could not connect.

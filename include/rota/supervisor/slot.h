@@ -63,8 +63,10 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   ~Slot();
 
   void want(const Desired& desired);
-  // It is replaced, or not needed any more: drained, then stopped.
-  void leave();
+  // It is replaced, or not needed any more: drained, then stopped. why: told at its end, one clause or nothing.
+  void leave(const std::string& why = {});
+  // Takes the place of a worker that did not live well: that counts as one more restart of the slot.
+  void succeed(const Slot& before) { life_.restarts += before.life_.restarts + 1; }
   // What its worker takes as it runs: checks, patience, ways to stop.
   void configure(const config::App& app);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.
@@ -82,6 +84,7 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   void on_exited(int status);
   void on_connect_failed();
   void on_drained();
+  void on_recalled();
 
   std::uint32_t number() const { return number_; }
   const Recipe& recipe() const { return recipe_; }

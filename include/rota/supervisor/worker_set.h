@@ -1,5 +1,5 @@
 // The workers of one app: a slot for each, a new worker beside one while it is being replaced, and those that leave.
-// Performs what rollout.h and app_policy.h decide.
+// Performs what rollout.h, repair.h and app_policy.h decide.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rota/supervisor/app_policy.h"
+#include "rota/supervisor/repair.h"
 #include "rota/supervisor/rollout.h"
 #include "rota/supervisor/slot.h"
 
@@ -40,6 +41,7 @@ class WorkerSet final : SlotListener, uv::TimerListener {
 
   // Once per loop turn, at top level: replaces, and forgets what has ended.
   void advance(bool may_replace);
+  void recall();  // all fail their checks together: those that answer take part again
   // Slots whose workers may start now are granted; the caller saves, then has them sent.
   std::vector<Slot*> grant_due();
 
@@ -61,11 +63,15 @@ class WorkerSet final : SlotListener, uv::TimerListener {
   Recipe recipe_of(std::uint64_t hash) const;
   std::unique_ptr<Slot> make_slot(Recipe recipe, std::uint32_t number);
   void resize();
-  void leave(std::unique_ptr<Slot> slot);
+  void leave(std::unique_ptr<Slot> slot, const std::string& why = {});
   RolloutView view() const;
   bool obey(const RolloutOrder& order);  // false: nothing more for now
   void promote(std::size_t slot);
   void abort(const RolloutOrder& order);
+  RepairView repair_view() const;
+  bool obey(const RepairOrder& order);
+  void end_repair();
+  void look_at(TimePoint when);
   Slot* adopt_as(const SavedWorker& worker, std::optional<Slot::Found> found);
   template <class Use>
   void for_each(Use use);
@@ -85,8 +91,9 @@ class WorkerSet final : SlotListener, uv::TimerListener {
 
   Rollout rollout_;
   std::string failure_;
+  Repair repair_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  std::unique_ptr<Slot> replacement_;
+  std::unique_ptr<Slot> replacement_;  // the repair's while one is active, else the rollout's
   std::vector<std::unique_ptr<Slot>> leaving_;
   uv::Timer look_timer_;
   uv::Timer permit_timer_;

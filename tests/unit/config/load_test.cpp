@@ -89,7 +89,7 @@ apps:
     log: {format: passthrough, file: web.log, max_size: 0, keep: 9}
     workers: 3
     socket: path
-    health: {path: "/h?x=1", interval: 10s, timeout: 1s, unhealthy_after: 5, healthy_after: 2}
+    health: {path: "/h?x=1", interval: 10s, timeout: 1s, unhealthy_after: 5, healthy_after: 2, repair_after: 0s}
     ready: http
     start_timeout: 2m
     restart: {delay: 1s, max_delay: 1m, stable_after: 2m}
@@ -140,7 +140,7 @@ apps:
   CHECK(app.log == AppLog{AppLog::Format::passthrough, "/tmp/web.log", 0_B, 9});
   CHECK(app.workers == 3);
   CHECK_FALSE(app.workers_auto);
-  CHECK(app.health == Health{"/h?x=1", 10s, 1s, 5, 2});
+  CHECK(app.health == Health{"/h?x=1", 10s, 1s, 5, 2, 0s});
   CHECK(app.ready == Ready::http);
   CHECK(app.start_timeout == 120s);
   CHECK(app.restart == Restart{1s, 60s, 120s});

@@ -21,6 +21,12 @@ Lifecycle in(State state, std::uint32_t failures = 0) {
   return life;
 }
 
+Lifecycle failing(std::uint32_t checks) {
+  Failing row;
+  row.checks = checks;
+  return in(Ready{{}, row});
+}
+
 }  // namespace
 
 TEST_CASE("at most start_parallel workers start at once, in slot order") {
@@ -81,13 +87,39 @@ TEST_CASE("who waits for a permit is told when the first one comes back by time 
 }
 
 TEST_CASE("a worker is ejected only while another one passes its checks") {
-  std::vector<Lifecycle> lives = {in(Ready{{}, 3, false}), in(Ready{{}, 2, false}), in(Unhealthy{}), in(Starting{})};
+  std::vector<Lifecycle> lives = {failing(3), failing(2), in(Unhealthy{}), in(Starting{})};
   REQUIRE_FALSE(may_eject(pointers(lives), 0));
   REQUIRE_FALSE(may_eject(pointers(lives), 1));
   lives[1] = in(Ready{});
   REQUIRE(may_eject(pointers(lives), 0));
   REQUIRE_FALSE(may_eject(pointers(lives), 1));
   REQUIRE(count_ready(pointers(lives)) == 2);
+}
+
+TEST_CASE("whoever cannot vouch for an app does not let another one be ejected") {
+  Lifecycle unchecked = in(Ready{{}, {}, false, false});
+  for (const Lifecycle& other : {failing(1), unchecked, in(Unhealthy{{}, 1, {}}), in(Starting{}), in(Backoff{}),
+                                 in(Draining{}), in(Stopping{}), in(Killing{}), in(Stopped{})}) {
+    INFO(name_of(other.state));
+    std::vector<Lifecycle> lives = {failing(3), other};
+    REQUIRE_FALSE(may_eject(pointers(lives), 0));
+  }
+  std::vector<Lifecycle> alone = {in(Ready{})};
+  REQUIRE_FALSE(may_eject(pointers(alone), 0));  // not even for itself
+}
+
+TEST_CASE("crash loops are told with a reason, until their workers are ready again") {
+  std::vector<Lifecycle> lives = {in(Ready{}), in(Backoff{}, kCrashLoopAfter - 1), in(Backoff{}, 1)};
+  for (Lifecycle& life : lives) life.trouble = "exit code 1";
+  REQUIRE(describe_crash_loops(pointers(lives)).empty());
+  lives[1] = in(Backoff{}, kCrashLoopAfter);
+  lives[1].trouble = "exit code 9";
+  REQUIRE(describe_crash_loops(pointers(lives)) == "1 in a crash loop: exit code 9");
+  lives[2] = in(Starting{}, 30);
+  lives[2].trouble = "signal 11 (SEGV)";
+  REQUIRE(describe_crash_loops(pointers(lives)) == "2 in a crash loop: signal 11 (SEGV)");
+  lives[1] = lives[2] = in(Ready{}, 30);
+  REQUIRE(describe_crash_loops(pointers(lives)).empty());
 }
 
 TEST_CASE("a first start succeeds with one ready worker and fails by time or by attempts of all") {
@@ -99,6 +131,6 @@ TEST_CASE("a first start succeeds with one ready worker and fails by time or by 
   REQUIRE(judge_boot(pointers(lives), start, 60s, start + 1s) == BootVerdict::failed);
   lives[1] = in(Starting{});
   REQUIRE(judge_boot(pointers(lives), start, 60s, start + 60s) == BootVerdict::failed);
-  lives[1] = in(Ready{Process{1, start, start + 1s, ""}, 0, false});
+  lives[1] = in(Ready{Process{1, start, start + 1s, ""}});
   REQUIRE(judge_boot(pointers(lives), start, 60s, start + 90s) == BootVerdict::ready);
 }

@@ -362,6 +362,86 @@ TEST_CASE("a proxy that cannot connect has the worker checked at once, and a soc
   REQUIRE_FALSE(rig.on(ConnectFailed{}).check_now);
 }
 
+TEST_CASE("a row of failed checks is remembered until a good one, in rotation and out of it") {
+  Rig rig;
+  rig.policy.healthy_after = 2;
+  rig.make_ready();
+  TimePoint begun = rig.clock.now();
+  REQUIRE(passes_checks(rig.life));
+  REQUIRE(failing_of(rig.life) == nullptr);
+  rig.on(CheckFailed{CheckFailure::status, "GET / answers 500"});
+  rig.after(5s, CheckFailed{CheckFailure::timeout, "no answer"});
+  rig.around.may_eject = true;
+  rig.after(5s, CheckFailed{CheckFailure::gone, "nothing listens"});
+  REQUIRE(rig.is<Unhealthy>());
+  rig.after(5s, CheckFailed{CheckFailure::gone, "nothing listens"});
+  const Failing* failing = failing_of(rig.life);
+  REQUIRE(failing != nullptr);
+  REQUIRE(failing->checks == 4);
+  REQUIRE(failing->silent_checks == 3);
+  REQUIRE(failing->since == begun);
+  REQUIRE(failing->silent_since == begun + 5s);
+  REQUIRE(failing->last_at == begun + 15s);
+  REQUIRE(failing->text == "nothing listens");
+  // Any answer ends the silence; only a good one ends the row, and one is enough for that.
+  rig.after(5s, CheckFailed{CheckFailure::broken, "no HTTP answer"});
+  REQUIRE(failing_of(rig.life)->silent_checks == 0);
+  REQUIRE(failing_of(rig.life)->checks == 5);
+  rig.on(CheckPassed{});
+  REQUIRE(rig.is<Unhealthy>());
+  REQUIRE(failing_of(rig.life) == nullptr);
+  rig.after(5s, CheckFailed{CheckFailure::timeout, "no answer"});
+  REQUIRE(failing_of(rig.life)->since == begun + 25s);
+}
+
+TEST_CASE("what proves a worker ready may be less than a good check") {
+  Rig rig;
+  rig.start();
+  rig.on(CheckPassed{false});
+  REQUIRE(rig.is<Ready>());
+  REQUIRE_FALSE(passes_checks(rig.life));
+  REQUIRE(failing_of(rig.life) == nullptr);
+  rig.on(CheckPassed{});
+  REQUIRE(passes_checks(rig.life));
+}
+
+TEST_CASE("when all fail together, those that answer come back into rotation, and those that do not stay out") {
+  for (CheckFailure failure : {CheckFailure::status, CheckFailure::broken, CheckFailure::timeout, CheckFailure::gone}) {
+    Rig rig;
+    rig.make_ready();
+    rig.around.may_eject = true;
+    for (int i = 0; i < 3; i++) rig.on(CheckFailed{failure, "it fails"});
+    REQUIRE(rig.is<Unhealthy>());
+    bool answers = !is_silence(failure);
+    Actions actions = rig.on(Recalled{});
+    REQUIRE(rig.is<Ready>() == answers);
+    REQUIRE(says(actions, "back in rotation") == answers);
+    if (!answers) continue;
+    REQUIRE_FALSE(passes_checks(rig.life));
+    REQUIRE(failing_of(rig.life)->checks == 3);
+    rig.around.may_eject = false;
+    REQUIRE(rig.on(CheckFailed{failure, "it fails"}).notes.empty());  // which has been said
+    REQUIRE(rig.is<Ready>());
+    // Another one is well again.
+    rig.around.may_eject = true;
+    rig.on(CheckFailed{failure, "it fails"});
+    REQUIRE(rig.is<Unhealthy>());
+  }
+}
+
+TEST_CASE("a worker that is replaced for a reason has it told at its end") {
+  Rig rig;
+  rig.make_ready();
+  REQUIRE(rig.on(Unfit{"checks timed out for 60 s"}).notes.empty());
+  REQUIRE(rig.is<Ready>());
+  rig.want_stopped();
+  REQUIRE(rig.is<Draining>());
+  rig.expire();
+  REQUIRE(says(rig.expire(), "did not end on signal 15 (TERM); killing it (checks timed out for 60 s)"));
+  REQUIRE(says(rig.on(Exited{SIGKILL}), "stopped: signal 9 (KILL) after 40 s (checks timed out for 60 s)"));
+  REQUIRE(rig.is<Stopped>());
+}
+
 TEST_CASE("an adopted worker keeps its place and is checked") {
   Rig rig;
   Process process{55, rig.clock.now() - 30s, rig.clock.now() - 29s, ""};
@@ -470,7 +550,9 @@ TEST_CASE("every event in every state is survived and leaves a state that can go
                                      Drained{},
                                      Deadline{},
                                      Adopted{},
-                                     Vanished{}};
+                                     Vanished{},
+                                     Unfit{"checks timed out"},
+                                     Recalled{}};
   for (const auto& [name, prepared] : states) {
     for (std::size_t first = 0; first < events.size(); first++) {
       for (std::size_t second = 0; second < events.size(); second++) {

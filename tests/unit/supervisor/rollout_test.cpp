@@ -17,7 +17,7 @@ Process process(Duration age, std::optional<Duration> ready_for = {}) {
   if (ready_for) one.ready_at = kNow - *ready_for;
   return one;
 }
-Lifecycle ready(Duration age, Duration ready_for) { return {Ready{process(age, ready_for), 0, false}, 0, 0, {}}; }
+Lifecycle ready(Duration age, Duration ready_for) { return {Ready{process(age, ready_for)}, 0, 0, {}}; }
 Lifecycle starting(Duration age) { return {Starting{process(age), kNow + 60s, {}, false}, 0, 0, {}}; }
 Lifecycle backoff(std::uint32_t failures, const std::string& trouble = "exit code 1") {
   return {Backoff{kNow + 1s, false}, failures, failures, trouble};

@@ -148,7 +148,7 @@ TEST_CASE("the proxy is given no secret and no privilege") {
 TEST_CASE("a saved state comes back whole, or not at all") {
   Lifecycle life;
   TimePoint now = TimePoint(std::chrono::seconds(1000));
-  life.state = Ready{Process{42, now - 20s, now - 19s, ""}, 1, false};
+  life.state = Ready{Process{42, now - 20s, now - 19s, ""}};
   life.failures = 2;
   life.restarts = 9;
   life.trouble = "signal 9 (KILL)";
