@@ -341,7 +341,9 @@ void Exchange::on_deadline() {
       if (!send_request() && !attempt()) hold();
       return;
     case State::awaiting_response:
-      return fail(connection_->connecting ? Outcome::connect_timeout : Outcome::upstream_timeout);
+      if (!connection_->connecting) return fail(Outcome::upstream_timeout);
+      connection_->upstream().eject(ETIMEDOUT);
+      return fail(Outcome::connect_timeout);
     case State::relaying: return finish(Outcome::upstream_stalled, status_, false);
   }
 }

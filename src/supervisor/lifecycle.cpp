@@ -424,6 +424,11 @@ bool passes_checks(const Lifecycle& lifecycle) {
   return ready != nullptr && ready->checked && ready->failing.checks == 0;
 }
 
+bool is_undecided(const Lifecycle& lifecycle, const Policy& policy) {
+  const auto* ready = std::get_if<Ready>(&lifecycle.state);
+  return ready != nullptr && ready->failing.checks > 0 && ready->failing.checks < policy.unhealthy_after;
+}
+
 const Failing* failing_of(const Lifecycle& lifecycle) {
   const Failing* failing = nullptr;
   if (const auto* ready = std::get_if<Ready>(&lifecycle.state)) failing = &ready->failing;

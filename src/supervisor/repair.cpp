@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rota/base/check.h"
+#include "rota/supervisor/outage.h"
 #include "rota/supervisor/rollout.h"
 
 namespace rota::supervisor {

@@ -111,6 +111,9 @@ void Server::apply(const Event& event) {
   bool recovered = proxy_doubts_ && ready && std::holds_alternative<CheckPassed>(event);
   if (recovered) proxy_doubts_ = false;
   set_checks();
+  if (proxy_doubts_ && std::holds_alternative<CheckFailed>(event) && is_undecided(life_, policy_)) {
+    checker_.check_soon();
+  }
   bool failing = failing_of(life_) != nullptr;
   bool other_health = failing != failing_before || (failing && std::holds_alternative<CheckFailed>(event));
   if (phase_before != phase_of(life_) || recovered || other_health) listener_.on_server_changed(*this, recovered);

@@ -146,7 +146,8 @@ void Slot::apply(const Event& event) {
     deadline_.stop();
   }
   checker_.set(checks_of(life_));
-  if (actions.check_now) checker_.check_soon();
+  bool quick = proxy_doubts_ && std::holds_alternative<CheckFailed>(event) && is_undecided(life_, policy_);
+  if (actions.check_now || quick) checker_.check_soon();
   bool recovered =
       proxy_doubts_ && std::holds_alternative<CheckPassed>(event) && phase_of(life_) == ipc::UpstreamPhase::ready;
   if (recovered) proxy_doubts_ = false;

@@ -85,7 +85,7 @@ class Repair(RotaCase):
             load.goes_on()
         self.assertEqual(load.failed, [])
         self.assertEqual(len(re.findall(r"none of its 3 workers", daemon.log)), 1, "once, and again only after a minute")
-        self.assertNotIn("is replaced", daemon.log)
+        self.assertNotRegex(daemon.log, r"web\.\d is replaced")
         daemon.stop()
 
     def test_the_last_one_in_rotation_stays_there(self):

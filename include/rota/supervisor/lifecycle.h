@@ -228,7 +228,9 @@ bool waits_for_permit(const Lifecycle& lifecycle);
 bool crash_looping(const Lifecycle& lifecycle);
 bool passes_checks(const Lifecycle& lifecycle);         // it is in rotation, and its last check was good
 const Failing* failing_of(const Lifecycle& lifecycle);  // null: it has no process that is checked, or is well
-const char* name_of(const State& state);                // "STARTING"
+bool is_undecided(const Lifecycle& lifecycle,
+                  const Policy& policy);  // in rotation, with too few failed checks to leave
+const char* name_of(const State& state);  // "STARTING"
 
 // restart.delay doubled for each short life after the first, at most max_delay, then 20 % less to 20 % more.
 Duration restart_delay(const config::Restart& restart, std::uint32_t failures, double random01);

@@ -16,7 +16,6 @@
 #include <string>
 
 #include "rota/supervisor/app_policy.h"
-#include "rota/supervisor/outage.h"
 
 namespace rota::supervisor {
 

@@ -93,6 +93,32 @@ TEST_CASE("a dead worker's socket is left out, told once, and any method goes el
   CHECK(proxy.failed[1] == ENOENT);
 }
 
+TEST_CASE("a server whose connects are not answered is left out too, and told") {
+  // Its backlog is full, so that the kernel drops every further SYN.
+  sys::Listen full = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
+  REQUIRE(full.error == 0);
+  REQUIRE(::listen(full.fd.get(), 0) == 0);
+  std::vector<sys::Connect> waiting;
+  for (int i = 0; i < 4; i++) waiting.push_back(sys::connect_to(sys::local_address(full.fd.get())));
+  Proxy proxy;
+  std::atomic<int> count = 0;
+  Worker worker(proxy.path(1), answering(kOk, &count));
+  proxy.add(1, 0);
+  ipc::UpstreamState& server = proxy.state.apps[0].upstreams[0];
+  server.kind = ipc::UpstreamKind::tcp4;
+  server.address = "127.0.0.1";
+  server.port = sys::local_address(full.fd.get()).port();
+  proxy.add(2, 1);
+  proxy.state.connect = 200ms;
+  proxy.apply();
+  UniqueFd client = proxy.connect();
+  send_all(client.get(), kGet + kGet + kGet);
+  std::string got = read_until(client.get(), contains("\r\n\r\nokHTTP/1.1 200 OK"));
+  CHECK(got.starts_with("HTTP/1.1 504"));
+  CHECK(proxy.wait([&] { return proxy.failed.contains(1); }));
+  CHECK(proxy.failed[1] == ETIMEDOUT);
+}
+
 TEST_CASE("a request the worker has read: GET is tried once more, POST is a 502 and executed once") {
   Proxy proxy;
   std::atomic<int> seen = 0;

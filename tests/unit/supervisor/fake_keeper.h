@@ -101,8 +101,14 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     proxy_.close();
   }
   void restart_proxy() {
+    end_proxy(0);
+    begin_proxy();
+  }
+  void end_proxy(std::uint32_t delay_ms) {
     close_proxy_channel();
-    REQUIRE(channel_.send(ipc::ProxyExited{1, SIGKILL, 0}));
+    REQUIRE(channel_.send(ipc::ProxyExited{1, SIGKILL, delay_ms}));
+  }
+  void begin_proxy() {
     proxy_epoch_++;
     versions.clear();
     start_proxy();
