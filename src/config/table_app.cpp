@@ -60,9 +60,12 @@ constexpr Key kRetryKeys[] = {
         "attempts", "1", {0, 10}, Effect::reload,
         "Further tries of a GET, HEAD or OPTIONS that a worker may have read before it died. A "
         "request that was never read is always tried elsewhere."),
+    number_key<&Retry::poison_after>(
+        "poison_after", "0", {0, 100}, Effect::reload,
+        "A request that was in flight at so many deaths of workers in a row is refused with 503 instead of killing the "
+        "next one. 0: never."),
 };
-constexpr std::string_view kRetryLater[] = {"poison_after"};
-constexpr Mapping kRetry{"apps.NAME.retry", "{attempts: 1}", kRetryKeys, kRetryLater};
+constexpr Mapping kRetry{"apps.NAME.retry", "{attempts: 1}", kRetryKeys, {}};
 
 constexpr Key kAppTimeoutKeys[] = {
     time_key<&AppTimeouts::response>("response", "60s", kWait, Effect::reload,

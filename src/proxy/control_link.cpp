@@ -229,7 +229,7 @@ void ControlLink::take_state(ipc::Packet& packet, std::uint64_t version) {
 
 void ControlLink::start_loops() {
   for (std::size_t i = 0; i < state_->threads; i++) {
-    loops_.push_back(std::make_unique<DataLoop>(i, log_writer_, gate_, *this));
+    loops_.push_back(std::make_unique<DataLoop>(i, log_writer_, gate_, suspects_, *this));
   }
   for (auto& one : loops_) one->start();
   for (auto& [name, entry] : shelf_) {

@@ -18,12 +18,12 @@ std::string shown(const ClientInfo& client) {
 
 }  // namespace
 
-DataLoop::DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, LoopEvents& events)
+DataLoop::DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, Suspects& suspects, LoopEvents& events)
     : index_(index),
       gate_(gate),
       events_(events),
       loop_("data " + std::to_string(index)),
-      context_(loop_, log_writer, *this),
+      context_(loop_, log_writer, suspects, *this),
       wakeup_(loop_, *this),
       tick_(loop_, *this),
       retry_timer_(loop_, *this),
@@ -66,6 +66,7 @@ void DataLoop::obey(AskInFlight& order) {
 // them all. Those that it does not read for now, because a client is slow, are found by looking.
 void DataLoop::run_deferred() {
   for (std::uint64_t upstream : std::exchange(asked_in_flight_, {})) {
+    context_.lost.blame(upstream, context_.suspects, loop_.now());
     ipc::InFlight list = context_.lost.of(upstream, loop_.now());
     sessions_.for_each([&](Session& session) {
       const Exchange* exchange = session.exchange();

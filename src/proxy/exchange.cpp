@@ -46,6 +46,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   retries_ = retries_possibly_read_ = 0;
   avoid_upstream_ = 0;
   never_again_ = false;
+  fingerprint_ = 0;
   reason_ = "";
   interim_ = 0;
   status_ = 0;
@@ -133,6 +134,7 @@ void Exchange::send_upload() {
 
 void Exchange::begin() {
   give_up_holding_ = context_.loop.now() + app_->settings().queue_timeout;
+  if (is_refused()) return fail(Outcome::poisoned);
   // Who waits already has the first claim.
   if (app_->has_held() || !attempt()) hold();
 }
@@ -148,6 +150,10 @@ void Exchange::hold() {
 bool Exchange::try_upstream() { return attempt(); }
 
 bool Exchange::attempt() {
+  if (is_refused()) {  // since it was held, or tried before
+    fail(Outcome::poisoned);
+    return true;
+  }
   std::int64_t before = context_.logs_access() ? LoopContext::monotonic_ns() : 0;
   // Each turn of this loop ejects an upstream or uses up a pooled connection, so that it ends.
   while (true) {
@@ -183,6 +189,7 @@ bool Exchange::send_request() {
   uv::Stream& stream = connection_->stream();
   stream.limit_reads(kReadFirst);
   accepted_before_ = stream.accepted();
+  loss_noted_ = false;
   int error = stream.write(replay_);
   bool accepted = stream.accepted() > accepted_before_;
   // On loopback a TCP connect is done before the first write.
@@ -258,7 +265,11 @@ void Exchange::attempt_failed(bool eof, int error) {
   retry.retries_done = retries_possibly_read_;
   retry.retries_allowed = app_->settings().retry_attempts;
   retry.replayable = replayable_;
-  if (doubts(facts, retry)) {
+  const bool may_be_unread = doubts(facts, retry);
+  if (may_be_unread || waits_for_the_death(retry)) {
+    if (!may_be_unread) note_loss();
+    failed_by_eof_ = eof;
+    failed_error_ = error;
     state_ = State::doubting;
     context_.arm(*this, kDoubt);
     return;
@@ -281,10 +292,9 @@ void Exchange::keep_only_the_head() {
   replay_.resize(head_bytes_);
 }
 
-void Exchange::note_loss() { context_.lost.add(connection_->upstream().id(), describe(), context_.loop.now()); }
-
 bool Exchange::is_on(std::uint64_t upstream) const {
   if (connection_ == nullptr || connection_->connecting || connection_->upstream().id() != upstream) return false;
+  if (loss_noted_) return false;  // and told so already
   return state_ != State::idle && state_ != State::holding && state_ != State::listening;
 }
 
@@ -334,7 +344,7 @@ void Exchange::on_deadline() {
     case State::tunnelling: return;
     case State::holding: return fail(Outcome::queue_timeout);
     case State::doubting:
-      if (connection_ != nullptr) return attempt_failed(false, ECONNRESET);
+      if (connection_ != nullptr) return attempt_failed(failed_by_eof_, failed_error_);
       return resolve_doubt();
     case State::listening:
       state_ = State::idle;

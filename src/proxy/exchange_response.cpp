@@ -61,6 +61,7 @@ void Exchange::switch_protocols(std::string_view rest) {
     return fail(Outcome::upstream_invalid);
   }
   status_ = head.status;
+  note_answer();
   keep_only_the_head();
   disarm();
   client_->response_head(head);
@@ -94,6 +95,7 @@ bool Exchange::take_head() {
   }
   state_ = State::relaying;
   status_ = head.status;
+  note_answer();
   keep_only_the_head();
   body_kind_ = head.framing.kind;
   body_left_ = head.framing.length;
@@ -254,6 +256,7 @@ void Exchange::finish(Outcome outcome, int status, bool whole) {
   // Pieces of a body that broke its framing in the same read: they must not become part of another request.
   context_.to_worker.clear();
   app_->stop_holding(*this);
+  end_trial();
   drop_connection(false);
   state_ = State::idle;
   // What began before there was a log has noted nothing: the notes are an earlier request's.

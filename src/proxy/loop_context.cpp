@@ -6,8 +6,12 @@
 
 namespace rota::proxy {
 
-LoopContext::LoopContext(uv::Loop& loop_in, LogWriter& log_writer, UpstreamEvents& events_in)
-    : loop(loop_in), events(events_in), state(std::make_shared<ipc::ProxyState>()), log_writer_(log_writer) {
+LoopContext::LoopContext(uv::Loop& loop_in, LogWriter& log_writer, Suspects& suspects_in, UpstreamEvents& events_in)
+    : loop(loop_in),
+      events(events_in),
+      suspects(suspects_in),
+      state(std::make_shared<ipc::ProxyState>()),
+      log_writer_(log_writer) {
   lines_.reserve(kLinesMax + 4096);
   spare_.reserve(kSpareMax);
 }

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "rota/base/log.h"
+#include "rota/base/visible.h"
+
 namespace rota::proxy {
 
 namespace {
@@ -65,11 +68,13 @@ LostRequests::Entry& LostRequests::entry_of(std::uint64_t upstream, TimePoint no
   return *at;
 }
 
-void LostRequests::add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now) {
+void LostRequests::add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now,
+                       const Suspicion& suspicion) {
   Entry& entry = entry_of(upstream, now);
   std::erase_if(entry.requests, [&](const Lost& one) { return now - one.at > kMemory; });
   if (entry.requests.size() < kPerUpstreamMax) {
-    entry.requests.push_back({std::move(request), now});
+    entry.requests.push_back(
+        {std::move(request), now, suspicion.fingerprint, suspicion.limit, std::string(suspicion.app)});
   } else {
     entry.untold++;
   }
@@ -87,6 +92,19 @@ ipc::InFlight LostRequests::of(std::uint64_t upstream, TimePoint now) const {
   list.total = static_cast<std::uint32_t>(list.requests.size()) + at->untold;
   list.unread = at->unread;
   return list;
+}
+
+void LostRequests::blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const {
+  auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
+  if (at == entries_.end()) return;
+  for (const Lost& one : at->requests) {
+    if (one.fingerprint == 0 || now - one.at > kMemory) continue;
+    Suspects::Blame blame = suspects.died(one.fingerprint, upstream, one.limit, now);
+    if (blame.refused_for == Duration::zero()) continue;
+    log::warning("{}: {} {}{} was in flight at {} deaths of workers in a row: refused for {} s (retry.poison_after)",
+                 one.app, visible(one.request.method), visible(one.request.path), one.request.path_cut ? "..." : "",
+                 blame.deaths, blame.refused_for / std::chrono::seconds(1));
+  }
 }
 
 }  // namespace rota::proxy

@@ -117,12 +117,14 @@ std::size_t Session::own_response(int status, Outcome outcome, std::string_view 
   response.status = status;
   response.content_type = page.content_type;
   response.body = page.body;
-  std::string allow;
-  if (info_of(outcome).retry_after) response.extra_fields = "Retry-After: 1\r\n";
-  if (status == 405 || status == 200) {  // RFC 9110 15.5.6
-    allow.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
-    response.extra_fields = allow;
+  std::string extra;
+  if (const int after = info_of(outcome).retry_after_s; after > 0) {
+    extra.append("Retry-After: ").append(std::to_string(after)).append("\r\n");
   }
+  if (status == 405 || status == 200) {  // RFC 9110 15.5.6
+    extra.append("Allow: ").append(http::kAllowedMethods).append("\r\n");
+  }
+  response.extra_fields = extra;
   response.date = context_.date();
   response.keep_alive = keep_alive_;
   response.head_only = method_ == http::Method::head;

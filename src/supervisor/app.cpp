@@ -129,6 +129,7 @@ ipc::AppState App::state() const {
   state.queue_size = config_->queue.size;
   state.queue_timeout = config_->queue.timeout;
   state.retry_attempts = config_->retry.attempts;
+  state.poison_after = config_->retry.poison_after;
   state.response_timeout = config_->timeouts.response;
   state.idle_timeout = config_->timeouts.idle;
   workers_.add_to(state.upstreams);

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
-#include <iterator>
-
+#include "rota/base/visible.h"
 #include "rota/sys/process.h"
 
 namespace rota::supervisor {
@@ -56,18 +55,6 @@ std::string line_of(const ipc::RequestInFlight& request) {
 }
 
 }  // namespace
-
-std::string visible(std::string_view bytes) {
-  std::string shown;
-  for (char c : bytes) {
-    if (c > ' ' && c <= '~') {
-      shown.push_back(c);
-    } else {
-      fmt::format_to(std::back_inserter(shown), "\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return shown;
-}
 
 std::string describe(const CrashReport& report) {
   std::string why = report.failure.empty() ? "" : report.failure + "; ";

@@ -118,8 +118,8 @@ class Walk {
     all(size, timeout);
   }
   void one(config::Retry& s) {
-    auto& [attempts] = s;
-    all(attempts);
+    auto& [attempts, poison_after] = s;
+    all(attempts, poison_after);
   }
   void one(config::AppTimeouts& s) {
     auto& [response, idle] = s;

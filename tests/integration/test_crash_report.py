@@ -173,6 +173,85 @@ class Reports(CrashCase):
         self.assertTrue(any("GET /boom (request id guilty)" in line for line in lines), lines)
 
 
+class Poison(CrashCase):
+    def status(self, method="GET", target="/exit?code=3"):
+        with self.daemon.client(60) as client:
+            return client.request(method, target).status
+
+    def served(self, target):
+        """How often a worker has got it."""
+        return len(self.journal("request", path=target))
+
+    def serve_poisoned(self, workers=3, threads=1, **retry):
+        app = self.scripted(workers, retry=retry, restart={"delay": "10ms", "max_delay": "10ms"})
+        self.daemon = self.serve({"web": app}, threads=threads, access_log="stdout")
+        self.daemon.wait_workers(workers)
+
+    def test_a_get_that_kills_is_refused_and_all_others_are_served(self):
+        self.serve_poisoned(threads=2, attempts=1, poison_after=2)
+        self.assertEqual(self.status(), 502)  # it was tried twice
+        self.assertEqual(self.served("/exit"), 2)
+        with self.daemon.client() as client:
+            refused = client.get("/exit?code=3", "Accept: application/json")
+        self.assertEqual((refused.status, refused.get("retry-after")), (503, "30"))
+        self.assertEqual(json.loads(refused.body)["outcome"], "poisoned")
+        wait_for(lambda: any(l["outcome"] == "poisoned" for l in self.daemon.access_log()), what="its line")
+        line = next(l for l in self.daemon.access_log() if l["outcome"] == "poisoned")
+        self.assertEqual(line["reason"], "in flight at too many deaths of workers in a row")
+        for _ in range(20):  # on connections of their own, so on either loop
+            self.assertEqual(self.status(), 503)
+            self.assertEqual(self.status(target="/"), 200)
+        self.assertEqual(self.served("/exit"), 2, "no worker has died of it since")
+        self.daemon.wait_log(r"web: GET /exit was in flight at 2 deaths of workers in a row: refused for 30 s")
+        self.assertNotIn("code=3", self.daemon.log)
+
+    def test_tries_of_one_exchange_end_there_too(self):
+        self.serve_poisoned(attempts=10, poison_after=2)
+        self.assertEqual(self.status(), 503)
+        self.assertEqual(self.served("/exit"), 2)
+
+    def test_a_post_that_kills_is_refused_when_it_comes_again(self):
+        self.serve_poisoned(poison_after=3)
+        for _ in range(3):
+            self.assertEqual(self.status("POST"), 502)
+        for _ in range(5):
+            self.assertEqual(self.status("POST"), 503)
+        self.assertEqual(self.served("/exit"), 3)
+        self.assertEqual(self.status("POST", "/echo"), 200)
+
+    def test_it_needs_no_supervisor(self):
+        self.serve_poisoned(attempts=1, poison_after=2)
+        supervisor = self.daemon.role("supervisor").pid
+        os.kill(supervisor, signal.SIGSTOP)
+        wait_for(lambda: processes.is_stopped(supervisor), what="the supervisor to stand still")
+        self.assertEqual(self.status(), 502)
+        self.assertEqual([self.status(), self.status(target="/")], [503, 200])
+        os.kill(supervisor, signal.SIGCONT)
+
+    def test_what_is_answered_between_two_deaths_is_innocent(self):
+        self.serve_poisoned(workers=2, attempts=1, poison_after=2)
+        for turn in range(3):
+            waiting = []
+            with self.daemon.client(60) as client:
+                client.send(b"GET /gate/open HTTP/1.1\r\nHost: test.example\r\n\r\n")
+                victim = self.wait_journal("request", count=2 * turn + 1, path="/gate/open")["pid"]
+                os.kill(victim, signal.SIGKILL)
+                self.wait_journal("request", count=2 * turn + 2, path="/gate/open")
+                self.open_gate("open")
+                waiting.append(client.response().status)
+            self.assertEqual(waiting, [200], turn)
+            self.close_gate("open")
+            self.daemon.wait_workers(2)
+        self.assertNotIn("refused for", self.daemon.log)
+
+    def test_off_unless_it_is_asked_for(self):
+        self.serve_poisoned(workers=1)
+        for _ in range(4):
+            self.assertEqual(self.status("POST"), 502)
+            self.daemon.wait_workers(1)
+        self.assertEqual(self.served("/exit"), 4)
+
+
 class MemoryGroup:
     """A control group of 400 MiB below our own, of either version; None in .path when there can be none."""
 

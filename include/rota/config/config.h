@@ -129,7 +129,8 @@ struct Queue {
 };
 
 struct Retry {
-  std::uint32_t attempts = 1;  // further tries of a request that a worker may have read (GET, HEAD, OPTIONS only)
+  std::uint32_t attempts = 1;      // further tries of a request that a worker may have read (GET, HEAD, OPTIONS only)
+  std::uint32_t poison_after = 0;  // deaths in a row at which a request was in flight, until it is refused; 0: never
   bool operator==(const Retry&) const = default;
 };
 

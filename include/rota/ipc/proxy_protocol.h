@@ -120,11 +120,12 @@ struct AppState {
   std::uint32_t queue_size = 0;
   Duration queue_timeout{};
   std::uint32_t retry_attempts = 0;
+  std::uint32_t poison_after = 0;
   Duration response_timeout{};
   Duration idle_timeout{};
   std::vector<UpstreamState> upstreams;  // by slot: the order of the round
   template <class A, class S> static void fields(A& a, S& s) {
-    a(s.name); a(s.routes); a(s.queue_size); a(s.queue_timeout); a(s.retry_attempts); a(s.response_timeout); a(s.idle_timeout); a(s.upstreams);
+    a(s.name); a(s.routes); a(s.queue_size); a(s.queue_timeout); a(s.retry_attempts); a(s.poison_after); a(s.response_timeout); a(s.idle_timeout); a(s.upstreams);
   }
 };
 struct ListenerState {

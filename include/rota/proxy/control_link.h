@@ -64,6 +64,7 @@ class ControlLink final : public uv::FdListener, public uv::WakeupListener, publ
 
   LogWriter log_writer_;
   ClientGate gate_;
+  Suspects suspects_;
   std::vector<std::unique_ptr<DataLoop>> loops_;
   Mailbox<LoopEvent> events_;
   // What every loop must have said before the supervisor is told.

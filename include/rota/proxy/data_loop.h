@@ -85,7 +85,7 @@ class DataLoop final : public uv::WakeupListener,
                        public ListenerOwner,
                        public UpstreamEvents {
  public:
-  DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, LoopEvents& events);
+  DataLoop(std::size_t index, LogWriter& log_writer, ClientGate& gate, Suspects& suspects, LoopEvents& events);
   ~DataLoop();  // after stop()
   DataLoop(const DataLoop&) = delete;
   DataLoop& operator=(const DataLoop&) = delete;

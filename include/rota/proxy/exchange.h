@@ -137,7 +137,16 @@ class Exchange final : public uv::StreamListener,
   void await_response();
   void attempt_failed(bool eof, int error);
   void keep_only_the_head();  // there will be no other attempt
-  void note_loss();           // the worker has ended the connection of a request that it may have read
+  // The worker has ended the connection of a request that it may have read. Is it dead, and is this request to blame?
+  void note_loss();
+  bool is_guarded() const { return app_->settings().poison_after > 0; }
+  void add_to_lost(std::uint64_t upstream, TimePoint now);
+  bool waits_for_the_death(const RetryFacts& retry) const;
+  bool may_have_died() const;
+  std::uint64_t fingerprint();
+  bool is_refused();
+  void end_trial();
+  void note_answer();
   bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
   void try_again(Delivery delivery, bool elsewhere);
   void resolve_doubt();
@@ -182,7 +191,12 @@ class Exchange final : public uv::StreamListener,
   std::uint32_t retries_ = 0;  // attempts after the first
   std::uint32_t retries_possibly_read_ = 0;
   std::uint64_t avoid_upstream_ = 0;
-  bool never_again_ = false;  // it must not get this request again
+  bool never_again_ = false;    // it must not get this request again
+  bool loss_noted_ = false;     // of this attempt
+  bool failed_by_eof_ = false;  // the attempt that is doubted
+  int failed_error_ = 0;
+  std::uint64_t fingerprint_ = 0;  // 0: not needed so far
+  bool on_trial_ = false;          // see Suspects
   TimePoint give_up_holding_{};
   TimePoint started_at_{};
 

@@ -17,6 +17,7 @@
 #include "rota/proxy/gather.h"
 #include "rota/proxy/lost_requests.h"
 #include "rota/proxy/origin.h"
+#include "rota/proxy/suspects.h"
 #include "rota/uv/loop.h"
 
 namespace rota::proxy {
@@ -37,11 +38,12 @@ class Exchange;
 
 class LoopContext {
  public:
-  LoopContext(uv::Loop& loop, LogWriter& log_writer, UpstreamEvents& events);
+  LoopContext(uv::Loop& loop, LogWriter& log_writer, Suspects& suspects, UpstreamEvents& events);
   ~LoopContext();
 
   uv::Loop& loop;
   UpstreamEvents& events;
+  Suspects& suspects;  // shared by all loops
   Deadlines deadlines;
   LostRequests lost;
   // The state in force: shared by the loops that use it and the control thread that made it.

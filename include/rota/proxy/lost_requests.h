@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "rota/ipc/proxy_protocol.h"
+#include "rota/proxy/suspects.h"
 
 namespace rota::proxy {
 
@@ -19,21 +21,34 @@ void merge(ipc::InFlight& into, ipc::InFlight&& more);
 // one that crashes it mostly among the youngest.
 void cut(ipc::InFlight& list);
 
+// What counts a lost request as a suspect if its worker has died. Nothing of it is set when nobody wants to know, or
+// when its response had begun: what lasts long is in flight at every death.
+struct Suspicion {
+  std::uint64_t fingerprint = 0;
+  std::uint32_t limit = 0;  // retry.poison_after
+  std::string_view app;
+};
+
 class LostRequests {
  public:
   static constexpr Duration kMemory{5000};  // a supervisor may have to be started before it asks
   static constexpr std::size_t kUpstreamsMax = 16;
   static constexpr std::size_t kPerUpstreamMax = 64;  // told; the rest is counted
 
-  void add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now);
+  void add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now, const Suspicion& suspicion = {});
   void add_unread(std::uint64_t upstream, TimePoint now);  // the worker had certainly not read it
   // What was lost there within kMemory. May be asked again: whoever asked first may have died with the answer.
   ipc::InFlight of(std::uint64_t upstream, TimePoint now) const;
+  // This upstream's worker has died. May be told again. The log says which requests are refused for it.
+  void blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const;
 
  private:
   struct Lost {
     ipc::RequestInFlight request;
     TimePoint at{};
+    std::uint64_t fingerprint = 0;  // 0: no suspect
+    std::uint32_t limit = 0;
+    std::string app;
   };
   struct Entry {
     std::uint64_t upstream = 0;

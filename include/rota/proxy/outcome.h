@@ -17,6 +17,7 @@ enum class Outcome : std::uint8_t {
   loop_detected,         // it has come through a rota too often
   queue_full,
   queue_timeout,  // no upstream became ready in time
+  poisoned,       // it was in flight at too many deaths of workers in a row
   connect_timeout,
   upstream_closed,     // EOF or reset before any response byte
   upstream_invalid,    // not an HTTP response
@@ -29,10 +30,10 @@ enum class Outcome : std::uint8_t {
 };
 
 struct OutcomeInfo {
-  const char* word;  // access log
-  int status;        // sent to the client when no response has begun; 0: the connection just ends
-  const char* text;  // what the page says
-  bool retry_after;  // a later try may succeed: Retry-After
+  const char* word;   // access log
+  int status;         // sent to the client when no response has begun; 0: the connection just ends
+  const char* text;   // what the page says
+  int retry_after_s;  // a later try may succeed: Retry-After; 0: none
 };
 const OutcomeInfo& info_of(Outcome outcome);
 

@@ -59,6 +59,7 @@ class Upstream {
   void set_phase(ipc::UpstreamPhase phase);
   // Gone from the state: closes the pool; to be deleted once nothing is in flight.
   void forget();
+  bool is_forgotten() const { return forgotten_; }
   bool finished() const { return forgotten_ && in_flight_ == 0; }
 
   // Out of rotation in this loop until kEjection has passed or the supervisor says something new.

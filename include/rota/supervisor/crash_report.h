@@ -83,7 +83,5 @@ struct SavedCrashes {
 std::vector<std::string> lines_of(const CrashReport& report, std::uint64_t same_words_as);
 // "web.0 (pid 4711): signal 11 (SEGV), core dumped, after 46 s"
 std::string describe(const CrashReport& report);
-// Bytes from a client as a log may show them: everything but visible ASCII as \xNN.
-std::string visible(std::string_view bytes);
 
 }  // namespace rota::supervisor

@@ -95,7 +95,7 @@ apps:
     restart: {delay: 1s, max_delay: 1m, stable_after: 2m}
     stop: {drain: 0s, signal: SIGQUIT, grace: 1.5s}
     queue: {size: 7, timeout: 1h}
-    retry: {attempts: 0}
+    retry: {attempts: 0, poison_after: 3}
     timeouts: {response: 6s, idle: 7s}
 )");
   std::string listen;
@@ -146,7 +146,7 @@ apps:
   CHECK(app.restart == Restart{1s, 60s, 120s});
   CHECK(app.stop == Stop{0s, SIGQUIT, 1500ms});
   CHECK(app.queue == Queue{7, 1h});
-  CHECK(app.retry == Retry{0});
+  CHECK(app.retry == Retry{0, 3});
   CHECK(app.timeouts == AppTimeouts{6s, 7s});
 }
 

@@ -43,6 +43,7 @@ inline ProxyState full_state() {
   app.routes = {{"example.com", "/api", {"web"}}, {"", "/", {}}};
   app.queue_size = 100;
   app.queue_timeout = 10s;
+  app.poison_after = 3;
   app.upstreams = {{9, 0, UpstreamKind::unix_path, "web/0-9.sock", 0, UpstreamPhase::ready},
                    {10, 1, UpstreamKind::tcp6, "::1", 3000, UpstreamPhase::draining}};
   state.apps = {app, AppState{}};

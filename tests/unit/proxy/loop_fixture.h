@@ -151,7 +151,7 @@ class Proxy final : public LoopEvents {
     sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
     REQUIRE(listener.error == 0);
     port = sys::local_address(listener.fd.get()).port();
-    loop = std::make_unique<DataLoop>(0, log_writer, gate, *this);
+    loop = std::make_unique<DataLoop>(0, log_writer, gate, suspects, *this);
     loop->start();
     TakeListeners order;
     order.name = "listen";
@@ -209,6 +209,7 @@ class Proxy final : public LoopEvents {
   std::uint16_t port = 0;
   LogWriter log_writer;
   ClientGate gate;
+  Suspects suspects;
   std::unique_ptr<DataLoop> loop;
 
   std::mutex mutex;

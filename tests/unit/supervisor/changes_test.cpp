@@ -32,7 +32,7 @@ config::App full_app() {
   app.restart = {251ms, 31s, 62s};
   app.stop = {32s, 2, 11s};
   app.queue = {101, 12s};
-  app.retry = {2};
+  app.retry = {2, 3};
   app.timeouts = {63s, 64s};
   app.log = {config::AppLog::Format::json, "/var/log/web.log", 65_MiB, 5};
   return app;

@@ -140,10 +140,6 @@ TEST_CASE("what is not known of the requests is said, with the reason") {
   CHECK(lines_of(report, 0).size() == 1);  // the note of its end has its words
 }
 
-TEST_CASE("what clients sent cannot forge a line or move a cursor") {
-  CHECK(visible("/a b\x1b[2J\n\xc2\x9b\xff~") == "/a\\x20b\\x1b[2J\\x0a\\xc2\\x9b\\xff~");
-}
-
 TEST_CASE("a death nobody asked for is reported: the proxy is asked first, and the report is kept") {
   log::configure({"", log::Level::warning, false});
   ScratchDir dir;

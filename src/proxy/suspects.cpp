@@ -1,0 +1,151 @@
+#include "rota/proxy/suspects.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "rota/base/check.h"
+
+namespace rota::proxy {
+
+namespace {
+
+// SipHash-2-4.
+class SipHash {
+ public:
+  explicit SipHash(const std::uint64_t (&key)[2])
+      : v_{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
+           key[1] ^ 0x7465646279746573} {}
+
+  void add(std::string_view bytes) {
+    for (char c : bytes) {
+      word_ |= static_cast<std::uint64_t>(static_cast<unsigned char>(c)) << 8 * (length_ % 8);
+      if (++length_ % 8 == 0) mix();
+    }
+  }
+  std::uint64_t finish() {
+    word_ |= length_ << 56;
+    mix();
+    v_[2] ^= 0xff;
+    for (int i = 0; i < 4; i++) round();
+    return v_[0] ^ v_[1] ^ v_[2] ^ v_[3];
+  }
+
+ private:
+  void mix() {
+    v_[3] ^= word_;
+    round();
+    round();
+    v_[0] ^= word_;
+    word_ = 0;
+  }
+  void round() {
+    v_[0] += v_[1];
+    v_[1] = std::rotl(v_[1], 13) ^ v_[0];
+    v_[0] = std::rotl(v_[0], 32);
+    v_[2] += v_[3];
+    v_[3] = std::rotl(v_[3], 16) ^ v_[2];
+    v_[0] += v_[3];
+    v_[3] = std::rotl(v_[3], 21) ^ v_[0];
+    v_[2] += v_[1];
+    v_[1] = std::rotl(v_[1], 17) ^ v_[2];
+    v_[2] = std::rotl(v_[2], 32);
+  }
+
+  std::uint64_t v_[4];
+  std::uint64_t word_ = 0;
+  std::uint64_t length_ = 0;
+};
+
+}  // namespace
+
+Suspects::Suspects() {
+  ROTA_CHECK(::getrandom(key_, sizeof key_, 0) == sizeof key_);
+  suspects_.reserve(kMax);
+}
+
+// The head's first two lines are ours: start line and Host.
+std::uint64_t Suspects::fingerprint_of(std::string_view app, std::string_view head) const {
+  SipHash hash(key_);
+  hash.add(app);
+  hash.add(std::string_view("\0", 1));
+  std::size_t end = head.find("\r\n");
+  if (end != std::string_view::npos) end = head.find("\r\n", end + 2);
+  hash.add(head.substr(0, end));
+  return std::max<std::uint64_t>(hash.finish(), 1);
+}
+
+Suspects::Suspect* Suspects::find(std::uint64_t fingerprint) {
+  auto at = std::find_if(suspects_.begin(), suspects_.end(),
+                         [&](const Suspect& one) { return one.fingerprint == fingerprint; });
+  return at == suspects_.end() ? nullptr : &*at;
+}
+
+Suspects::Suspect& Suspects::make(std::uint64_t fingerprint) {
+  if (suspects_.size() >= kMax) {
+    forget(*std::min_element(suspects_.begin(), suspects_.end(), [](const Suspect& a, const Suspect& b) {
+      return a.deaths != b.deaths ? a.deaths < b.deaths : a.last_death < b.last_death;
+    }));
+  }
+  suspects_.push_back({});
+  suspects_.back().fingerprint = fingerprint;
+  count_.store(suspects_.size(), std::memory_order_relaxed);
+  return suspects_.back();
+}
+
+void Suspects::forget(Suspect& suspect) {
+  suspect = suspects_.back();
+  suspects_.pop_back();
+  count_.store(suspects_.size(), std::memory_order_relaxed);
+}
+
+Suspects::Blame Suspects::died(std::uint64_t fingerprint, std::uint64_t upstream, std::uint32_t limit, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  Suspect* known = find(fingerprint);
+  Suspect& suspect = known != nullptr ? *known : make(fingerprint);
+  if (std::find(suspect.upstreams.begin(), suspect.upstreams.end(), upstream) != suspect.upstreams.end()) {
+    return {suspect.deaths, Duration::zero()};
+  }
+  if (suspect.deaths > 0 && now - suspect.last_death > kMemory) {
+    suspect.deaths = 0;
+    suspect.refusal = Duration::zero();
+  }
+  suspect.upstreams[suspect.deaths % kDeathsKept] = upstream;
+  suspect.deaths++;
+  suspect.last_death = now;
+  suspect.on_trial = false;
+  if (suspect.deaths < limit) return {suspect.deaths, Duration::zero()};
+  suspect.refusal = std::clamp(suspect.refusal * 2, kRefusal, kRefusalMax);
+  suspect.refused_until = now + suspect.refusal;
+  return {suspect.deaths, suspect.refusal};
+}
+
+void Suspects::answered(std::uint64_t fingerprint) {
+  std::lock_guard lock(mutex_);
+  if (Suspect* suspect = find(fingerprint)) forget(*suspect);
+}
+
+Suspects::Verdict Suspects::ask(std::uint64_t fingerprint, std::uint32_t limit, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  Suspect* suspect = find(fingerprint);
+  if (suspect == nullptr) return Verdict::pass;
+  if (!suspect->on_trial && now - suspect->last_death > kMemory) {
+    forget(*suspect);
+    return Verdict::pass;
+  }
+  if (suspect->deaths < limit) return Verdict::pass;
+  if (suspect->on_trial || now < suspect->refused_until) return Verdict::refuse;
+  suspect->on_trial = true;
+  return Verdict::trial;
+}
+
+void Suspects::trial_over(std::uint64_t fingerprint, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  Suspect* suspect = find(fingerprint);
+  if (suspect == nullptr || !suspect->on_trial) return;
+  suspect->on_trial = false;
+  suspect->refused_until = now + std::max(suspect->refusal, kRefusal);
+}
+
+}  // namespace rota::proxy
