@@ -255,6 +255,12 @@ bool confirmed(const RequestHead& head, const HeadScan& scan, std::string_view b
 
 }  // namespace
 
+bool is_last_of_connection(const RequestHead& head) {
+  if (head.framing.kind == BodyKind::none) return false;
+  return head.method == Method::get || head.method == Method::head || head.method == Method::delete_ ||
+         head.method == Method::options;
+}
+
 void RequestHead::clear() {
   method = Method::other;
   method_text = target = host = {};

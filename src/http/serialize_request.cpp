@@ -148,11 +148,14 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
   bool had_content_length = false;
   write_fields(writer, head, forwarding.trusted, had_content_length);
   write_forwarding(writer, head, forwarding);
-  // The two things that a hop may ask of the next (RFC 9110 7.8, 10.1.4).
+  // The three things that a hop may ask of the next (RFC 9110 7.8, 10.1.4, 9112 9.6).
+  const bool last = is_last_of_connection(head);
   if (head.websocket) {
     writer.literal("Connection: upgrade\r\nUpgrade: websocket\r\n");
   } else if (head.te_trailers) {
-    writer.literal("Connection: TE\r\nTE: trailers\r\n");
+    writer.literal(last ? "Connection: close, TE\r\nTE: trailers\r\n" : "Connection: TE\r\nTE: trailers\r\n");
+  } else if (last) {
+    writer.literal("Connection: close\r\n");
   }
   if (head.expect_continue) writer.literal("Expect: 100-continue\r\n");
   ROTA_CHECK(head.framing.kind != BodyKind::until_close);

@@ -34,6 +34,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   method_ = head.method;
   upload_ = Upload::reading;
   chunked_upload_ = head.framing.kind == http::BodyKind::chunked;
+  last_of_connection_ = http::is_last_of_connection(head);
   websocket_ = head.websocket;
   if (websocket_) websocket_accept_ = http::websocket_accept(head.websocket_key);
   replay_.clear();

@@ -101,7 +101,7 @@ bool Exchange::take_head() {
   body_left_ = head.framing.length;
   decoded_ = body_kind_ == http::BodyKind::chunked;
   if (decoded_) decoder_.reset();
-  worker_keeps_alive_ = head.keep_alive;
+  worker_keeps_alive_ = head.keep_alive && !last_of_connection_;
   close_announced_ = head.close_announced;
   drops_trailers_ = head.nominates_trailers;
   keep_alive_timeout_s_ = head.keep_alive_timeout_s;

@@ -106,6 +106,32 @@ class Desync(PeerCase):
         for client in clients:
             client.close()
 
+    def test_cl_0_a_get_s_body_that_its_worker_leaves_unread_is_nobody_s_request(self):
+        def script(peer, wire):
+            while True:  # heads alone, as many a worker reads a GET
+                peer.heads.append(wire.head())
+                wire.send(OK)
+                if "close" in peer.heads[-1].tokens("connection"):
+                    return
+        self.peer.use(script)
+        for method in ("GET", "DELETE", "OPTIONS"):
+            with self.subTest(method), self.daemon.client() as client:
+                client.send(b"%s /first HTTP/1.1\r\n" % method.encode() + HOST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED)
+                client.send(b"GET /second HTTP/1.1\r\n" + HOST + b"\r\n")
+                self.assertEqual([client.response(method).body, client.response().body], [b"ok", b"ok"])
+        self.assertEqual(self.targets(), ["/first", "/second"] * 3)
+
+    def test_queue_poisoning_a_worker_that_keeps_such_a_connection_does_not_get_it_back(self):
+        def script(peer, wire):
+            peer.heads.append(wire.head())
+            wire.send(OK)
+            ends.append(wire.reset_or_end())
+        ends = []
+        self.peer.use(script)
+        self.client.send(b"GET /first HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED)
+        self.assertEqual(self.client.response().body, b"ok")
+        wait_for(lambda: ends == [SMUGGLED], what="the end of the worker's connection")
+
     def test_a_chunked_request_over_the_limit_never_looks_complete_to_the_worker(self):
         got = []
         self.peer.use(lambda peer, wire: (wire.head(), got.append(wire.reset_or_end())))

@@ -49,6 +49,11 @@ struct RequestHead {
   void clear();  // keeps the vectors' memory
 };
 
+// A body that means nothing (GET, HEAD, DELETE: RFC 9110 9.3.1 to 9.3.5; OPTIONS: 9.3.7) is left unread by many
+// workers, which then take it for the next request. So such a request says close to its worker and is the last of its
+// connection.
+bool is_last_of_connection(const RequestHead& head);
+
 inline constexpr int kMaxForwardsMax = 255;
 inline constexpr std::size_t kRequestIdMax = 128;
 inline constexpr std::string_view kViaName = "rota";  // our pseudonym (RFC 9110 7.6.3)

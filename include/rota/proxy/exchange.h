@@ -207,6 +207,7 @@ class Exchange final : public uv::StreamListener,
   http::BodyKind body_kind_ = http::BodyKind::none;
   std::uint64_t body_left_ = 0;
   bool worker_keeps_alive_ = false;
+  bool last_of_connection_ = false;
   bool close_announced_ = false;
   bool drops_trailers_ = false;
   bool decoded_ = false;  // the body is chunked

@@ -66,6 +66,21 @@ TEST_CASE("row 49: of TE only trailers are asked for, and Connection says so") {
   CHECK_FALSE(has(out, "gzip"));
 }
 
+TEST_CASE("row 89: a body that workers may leave unread ends their connection") {
+  const std::string body = "Content-Length: 5\r\n";
+  for (const char* method : {"GET", "HEAD", "DELETE", "OPTIONS"}) {
+    INFO(method);
+    const std::string start = method + std::string(" / HTTP/1.1");
+    CHECK(has(to_worker(body, start), "\r\nConnection: close\r\n"));
+    CHECK(has(to_worker("Transfer-Encoding: chunked\r\nTE: trailers\r\n", start),
+              "\r\nConnection: close, TE\r\nTE: trailers\r\n"));
+    CHECK_FALSE(has(to_worker("Content-Length: 0\r\n", start), "onnection"));
+  }
+  for (const char* method : {"POST", "PUT", "PATCH", "PROPFIND", "QUERY"}) {
+    CHECK_FALSE(has(to_worker(body, method + std::string(" / HTTP/1.1")), "onnection"));
+  }
+}
+
 TEST_CASE("row 52: the one upgrade that is asked for is WebSocket, with Connection: upgrade") {
   const std::string handshake =
       "Connection: keep-alive, Upgrade\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Version: 13\r\n"
