@@ -185,8 +185,11 @@ class Splitter {
     while (length < first.size() && is_name(first[length])) ++length;
     if (length == 0 || length == first.size() || first[length] != '=' || !is_name_start(first[0])) return;
     std::string name = first.substr(0, length);
-    std::size_t offset = text_.find(name);
-    fail(offset == std::string_view::npos ? 0 : offset, length + 1,
+    // With quotes or a variable in its name a shell takes it for no assignment either; and the variable may be a
+    // secret.
+    std::size_t offset = text_.find(name + '=');
+    if (offset == std::string_view::npos) return;
+    fail(offset, length + 1,
          fmt::format("\"{}=\" in front of a command needs a shell, and none is used here; write it under env", name));
   }
 

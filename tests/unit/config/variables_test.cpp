@@ -74,7 +74,7 @@ TEST_CASE("a variable may be a value of any type and never more than one value")
   Variable number("ROTA_T_N", "3");
   Variable wait("ROTA_T_WAIT", "7s");
   Variable yes("ROTA_T_YES", "true");
-  Variable words("ROTA_T_WORDS", "two words, [x]: #y\n- z");
+  Variable words("ROTA_T_WORD_KEYS", "two words, [x]: #y\n- z");
   Variable unset("ROTA_T_UNSET", nullptr);
   Config config = good(
       "listen: {address: \"${ROTA_T_UNSET:-9000}\", proxy_protocol: \"${ROTA_T_YES}\"}\n"
@@ -82,9 +82,9 @@ TEST_CASE("a variable may be a value of any type and never more than one value")
       "timeouts: {header: \"${ROTA_T_WAIT}\"}\n"
       "apps:\n"
       "  web:\n"
-      "    command: sh -c ${ROTA_T_WORDS} \"a ${ROTA_T_WORDS}\" ${ROTA_T_UNSET:-b c} '$${X}' $${Y}\n"
+      "    command: sh -c ${ROTA_T_WORD_KEYS} \"a ${ROTA_T_WORD_KEYS}\" ${ROTA_T_UNSET:-b c} '$${X}' $${Y}\n"
       "    workers: ${ROTA_T_N}\n"
-      "    env: {A: \"${ROTA_T_WORDS}\", \"B${ROTA_T_N}\": \"$ROTA_T_N\"}\n");
+      "    env: {A: \"${ROTA_T_WORD_KEYS}\", \"B${ROTA_T_N}\": \"$ROTA_T_N\"}\n");
   CHECK(config.listen.at(0).address.port == 9000);
   CHECK(config.listen.at(0).proxy_protocol);
   CHECK(config.timeouts.header == 7s);
@@ -131,13 +131,15 @@ TEST_CASE("no problem shows the value of a variable that names a secret") {
     CHECK(names_a_secret(name));
   CHECK_FALSE(names_a_secret("ROTA_T_HOME"));
   Variable secret("ROTA_T_TOKEN", "hunter2:hunter2/hunter2");
+  Variable word("ROTA_T_WORD_KEY", "hunter2");
   int seen = 0;
   for (const KeyFacts& key : all_keys()) {
     if (key.path.find("apps.NAME.") != 0 && key.path.find('.') != std::string::npos) continue;
     std::string name = key.path.substr(key.path.rfind('.') + 1);
     bool in_app = key.path.find("apps.NAME.") == 0;
     if (in_app && key.path.find('.', 10) != std::string::npos) continue;
-    for (const char* value : {"${ROTA_T_TOKEN}", "[\"/a ${ROTA_T_TOKEN}\"]", "\"/${ROTA_T_TOKEN}\""}) {
+    for (const char* value :
+         {"${ROTA_T_TOKEN}", "[\"/a ${ROTA_T_TOKEN}\"]", "\"/${ROTA_T_TOKEN}\"", "a${ROTA_T_WORD_KEY}=b"}) {
       std::string line = name + ": " + value + "\n";
       std::string text = in_app ? "apps:\n  web:\n    " + line + (name == "command" ? "" : "    command: sh\n")
                                 : line + "apps: {web: {command: sh}}\n";
