@@ -1,5 +1,7 @@
 #include "rota/proxy/deadlines.h"
 
+#include <algorithm>
+
 namespace rota::proxy {
 
 Deadlines::Class& Deadlines::class_of(Duration duration) {
@@ -29,6 +31,12 @@ bool Deadlines::fire(IntrusiveList<DeadlineNode, ListLink>& list, TimePoint now,
     list.pop_front().on_deadline();
   }
   return false;
+}
+
+bool Deadlines::any() const {
+  if (!odd_.empty()) return true;
+  return std::any_of(classes_.begin(), classes_.end(),
+                     [](const std::unique_ptr<Class>& one) { return !one->waiting.empty(); });
 }
 
 bool Deadlines::expire(TimePoint now) {

@@ -68,7 +68,16 @@ void Loop::run() { uv_run(loop_.get(), UV_RUN_DEFAULT); }
 
 void Loop::stop() { uv_stop(loop_.get()); }
 
+bool Loop::run_once() {
+  uv_run(loop_.get(), UV_RUN_NOWAIT);
+  // A loop without an active handle has nothing to wait for either, and says 0.
+  return uv_loop_alive(loop_.get()) != 0 && uv_backend_timeout(loop_.get()) == 0;
+}
+
+int Loop::descriptor() const { return uv_backend_fd(loop_.get()); }
+
 TimePoint Loop::now() const {
+  if (held_time_) return *held_time_;
   // libuv's clock is CLOCK_MONOTONIC in milliseconds, as steady_clock's is in nanoseconds.
   return TimePoint(std::chrono::milliseconds(uv_now(loop_.get())));
 }

@@ -34,6 +34,8 @@ class Deadlines {
   void arm_at(DeadlineNode& node, TimePoint due);
   // Fires what is due, at most kExpiredMax nodes; true: more are due.
   bool expire(TimePoint now);
+  // Something waits.
+  bool any() const;
 
   static constexpr int kExpiredMax = 256;
   static constexpr Duration kTick{100};

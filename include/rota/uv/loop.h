@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -40,8 +41,15 @@ class Loop {
 
   void run();   // until stop()
   void stop();  // from the loop's own thread
+  // One turn that waits for nothing. True: the next one has work already, whatever its descriptors say.
+  bool run_once();
+  // Readable when a turn would find a descriptor ready: for poll(2).
+  int descriptor() const;
   // Time at the start of this turn, from the same clock as std::chrono::steady_clock.
   TimePoint now() const;
+  // Time as now() tells it stands still from here on, until the next call: for whoever plays hours within a moment.
+  // Timers go on by the clock.
+  void hold_time(TimePoint at) { held_time_ = at; }
 
   // One read buffer for everything on the loop: a reader consumes or copies before it returns.
   std::span<char> scratch();
@@ -62,6 +70,7 @@ class Loop {
   std::unique_ptr<uv_loop_s> loop_;
   std::unique_ptr<char[]> scratch_;
   std::unique_ptr<Parts> parts_;
+  std::optional<TimePoint> held_time_;
 };
 inline constexpr std::size_t kScratchBytes = 65536;
 

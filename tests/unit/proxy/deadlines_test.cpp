@@ -45,6 +45,21 @@ TEST_CASE("deadlines fire in order, each once, and not before they are due") {
   CHECK(fired == std::vector<int>{3, 1, 2});
 }
 
+TEST_CASE("deadlines know whether anything waits") {
+  Deadlines deadlines;
+  std::vector<int> fired;
+  Wait a(fired, 1), b(fired, 2);
+  CHECK_FALSE(deadlines.any());
+  deadlines.arm(a, 10ms, kStart);
+  CHECK(deadlines.any());
+  a.disarm();
+  CHECK_FALSE(deadlines.any());
+  deadlines.arm_at(b, kStart + 1h);
+  CHECK(deadlines.any());
+  deadlines.expire(kStart + 1h);
+  CHECK_FALSE(deadlines.any());
+}
+
 TEST_CASE("arming again restarts the wait; disarmed and destroyed nodes never fire") {
   Deadlines deadlines;
   std::vector<int> fired;

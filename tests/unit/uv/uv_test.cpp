@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -122,6 +123,44 @@ TEST_CASE("reads are no longer than asked for, and room is what the kernel still
   while ((*stream)->queued() == 0) REQUIRE((*stream)->write(std::string(50'000, 'z')) == 0);
   CHECK((*stream)->room() < fresh / 4);
   CHECK_FALSE(stopper.timed_out);
+}
+
+TEST_CASE("a loop can be turned by hand, and says when a turn would do something") {
+  Loop loop("test");
+  Recorder recorder(loop);
+  Pair pair;
+  const auto quiet = [&] {
+    pollfd ready{loop.descriptor(), POLLIN, 0};
+    return !loop.run_once() && ::poll(&ready, 1, 0) == 0;
+  };
+  CHECK_FALSE(loop.run_once());  // nothing is on it
+  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
+  REQUIRE(stream);
+  while (!quiet()) continue;
+  CHECK(recorder.text.empty());
+  REQUIRE(::write(pair.peer.get(), "hello", 5) == 5);
+  pollfd ready{loop.descriptor(), POLLIN, 0};
+  CHECK(::poll(&ready, 1, 0) == 1);
+  CHECK(recorder.text.empty());
+  while (!quiet()) continue;
+  CHECK(recorder.text == "hello");
+  bool gone = false;
+  loop.retire(std::make_unique<Flagged>(gone));
+  CHECK_FALSE(gone);
+  while (!quiet()) continue;
+  CHECK(gone);
+}
+
+TEST_CASE("a loop's time stands still where it was put") {
+  Loop loop("test");
+  CHECK(loop.now() <= std::chrono::steady_clock::now());
+  const TimePoint then = loop.now() + 1h;
+  loop.hold_time(then);
+  CHECK(loop.now() == then);
+  loop.run_once();
+  CHECK(loop.now() == then);
+  loop.hold_time(then + 1ms);
+  CHECK(loop.now() == then + 1ms);
 }
 
 TEST_CASE("what the kernel does not take is queued, counted, and written in order") {
