@@ -31,6 +31,7 @@ void Exchange::start(ExchangeClient& client, App& app, const http::RequestHead& 
   ROTA_CHECK(state_ == State::idle && connection_ == nullptr && context_.to_worker.empty());
   client_ = &client;
   app_ = &app;
+  app.exchange_begins();
   method_ = head.method;
   upload_ = Upload::reading;
   chunked_upload_ = head.framing.kind == http::BodyKind::chunked;

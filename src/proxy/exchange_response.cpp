@@ -262,6 +262,7 @@ void Exchange::finish(Outcome outcome, int status, bool whole) {
   // What began before there was a log has noted nothing: the notes are an earlier request's.
   if (context_.logs_access() && wall_ms_ != 0) log(outcome, status);
   App& app = *app_;
+  app.exchange_ended();
   // This object may serve another request from here on.
   client_->exchange_finished(whole);
   app.upstream_freed();

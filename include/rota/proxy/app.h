@@ -32,7 +32,10 @@ class App {
   // Gone from the state.
   void forget();
   bool forgotten() const { return forgotten_; }
-  bool finished() const { return forgotten_ && upstreams_.empty() && held_.empty(); }
+  bool finished() const { return forgotten_ && exchanges_ == 0 && upstreams_.empty() && held_.empty(); }
+  // Between these two an exchange knows the app, whether it has an upstream, is held, or waits for something else.
+  void exchange_begins() { exchanges_++; }
+  void exchange_ended() { exchanges_--; }
 
   const std::string& name() const { return settings_.name; }
   const ipc::AppState& settings() const { return settings_; }
@@ -71,6 +74,7 @@ class App {
   std::size_t next_ = 0;                              // into round_
   IntrusiveList<Held> held_;
   std::size_t held_count_ = 0;
+  std::size_t exchanges_ = 0;
   bool releasing_ = false;
   bool forgotten_ = false;
 };
