@@ -89,7 +89,7 @@ World::World(Script& script)
     : script_(script),
       ground_(ground()),
       now_(std::chrono::hours(1)),
-      context_(ground_.loop, ground_.log_writer, *this) {
+      context_(ground_.loop, ground_.log_writer, suspects_, *this) {
   for (const Order& order : script_.orders) {
     if (order.what == 'T') clients_over_tcp_ = true;
     if (order.what == 'Y') workers_over_tcp_ = true;

@@ -17,6 +17,7 @@
 #include "rota/proxy/exchange.h"
 #include "rota/proxy/loop_context.h"
 #include "rota/proxy/session.h"
+#include "rota/proxy/suspects.h"
 #include "script.h"
 
 namespace rota::fuzz {
@@ -98,6 +99,7 @@ class World final : public proxy::SessionOwner, public proxy::UpstreamEvents {
   unsigned step_ = 1;
   std::bitset<kFdsMax> descriptors_before_;
 
+  proxy::Suspects suspects_;
   proxy::LoopContext context_;
   std::vector<std::unique_ptr<proxy::App>> apps_;
   proxy::App* app_ = nullptr;  // the state's; else none

@@ -171,7 +171,7 @@ TEST_CASE("an address has its connections counted over all loops, and gets them 
   sys::Listen listener = sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {});
   const std::uint16_t first_port = proxy.port;
   const std::uint16_t second_port = sys::local_address(listener.fd.get()).port();
-  DataLoop second(1, proxy.log_writer, proxy.gate, suspects, proxy);
+  DataLoop second(1, proxy.log_writer, proxy.gate, proxy.suspects, proxy);
   second.start();
   TakeListeners order;
   order.name = "listen";

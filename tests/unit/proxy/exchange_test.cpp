@@ -9,6 +9,7 @@
 
 #include "rota/base/check.h"
 #include "rota/proxy/loop_context.h"
+#include "rota/proxy/suspects.h"
 #include "rota/sys/socket.h"
 
 using namespace rota;
@@ -50,7 +51,7 @@ struct Client final : ExchangeClient {
 };
 
 struct Fixture {
-  Fixture() : loop("test"), context(loop, log_writer, events), app(context), client(context) {
+  Fixture() : loop("test"), context(loop, log_writer, suspects, events), app(context), client(context) {
     loop.hold_time(now);
     const std::string path = "@rota-exchange-test-" + std::to_string(::getpid());
     sys::Listen made = sys::listen_on(*sys::unix_address(path), {});
@@ -93,6 +94,7 @@ struct Fixture {
   TimePoint now{std::chrono::hours(1)};
   uv::Loop loop;
   LogWriter log_writer;
+  Suspects suspects;
   NoEvents events;
   LoopContext context;
   App app;
