@@ -65,7 +65,10 @@ void Exchange::end_trial() {
 
 // Whatever the answer is: the worker lived to give it.
 void Exchange::note_answer() {
-  if (!is_guarded() || !context_.suspects.any()) return;
+  if (!is_guarded()) return;
+  // A death of before this answer may be told of after it: it does not count any more.
+  if (retries_ > 0) context_.lost.forgive(fingerprint());
+  if (!context_.suspects.any()) return;
   on_trial_ = false;
   context_.suspects.answered(fingerprint());
 }

@@ -94,6 +94,14 @@ ipc::InFlight LostRequests::of(std::uint64_t upstream, TimePoint now) const {
   return list;
 }
 
+void LostRequests::forgive(std::uint64_t fingerprint) {
+  for (Entry& entry : entries_) {
+    for (Lost& one : entry.requests) {
+      if (one.fingerprint == fingerprint) one.fingerprint = 0;
+    }
+  }
+}
+
 void LostRequests::blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const {
   auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
   if (at == entries_.end()) return;

@@ -110,12 +110,14 @@ Suspects::Blame Suspects::died(std::uint64_t fingerprint, std::uint64_t upstream
   if (suspect.deaths > 0 && now - suspect.last_death > kMemory) {
     suspect.deaths = 0;
     suspect.refusal = Duration::zero();
+    suspect.refused_until = {};
   }
   suspect.upstreams[suspect.deaths % kDeathsKept] = upstream;
   suspect.deaths++;
   suspect.last_death = now;
   suspect.on_trial = false;
-  if (suspect.deaths < limit) return {suspect.deaths, Duration::zero()};
+  // Refused already: it was in flight since before that, and says nothing of what a trial would.
+  if (suspect.deaths < limit || now < suspect.refused_until) return {suspect.deaths, Duration::zero()};
   suspect.refusal = std::clamp(suspect.refusal * 2, kRefusal, kRefusalMax);
   suspect.refused_until = now + suspect.refusal;
   return {suspect.deaths, suspect.refusal};

@@ -78,7 +78,8 @@ Outage::Orders Outage::step(const OutageView& view, TimePoint now) {
       next_note_ = now + kOutageNoteEvery;
     }
   }
-  if (on()) orders.look_at = next_note_;
+  // While nothing is decided nothing will be said: the next change of a worker asks again.
+  if (on() && together == Together::outage) orders.look_at = next_note_;
   return orders;
 }
 

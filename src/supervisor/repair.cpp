@@ -88,10 +88,11 @@ RepairOrder Repair::judge(const RepairView& view, const Policy& policy, TimePoin
   if (std::string failure = failure_of(life, policy.start_timeout, now); !failure.empty()) {
     // Out of rotation and without an answer it serves nobody: the slot is better off with starts that may succeed.
     const Lifecycle& old = *view.slots[ill.slot];
+    // The others wait all the same: the new worker has not shown that it helps.
+    pause_until_ = now + std::max(policy.repair_after, kRepairPauseMin);
     if (std::holds_alternative<Unhealthy>(old.state) && is_silent(*failing_of(old), policy)) {
       return over(What::promote, ill.why);
     }
-    pause_until_ = now + std::max(policy.repair_after, kRepairPauseMin);
     return over(What::give_up, std::move(failure));
   }
   if (const auto* ready = std::get_if<Ready>(&life.state)) {

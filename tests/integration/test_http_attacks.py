@@ -109,9 +109,10 @@ class Desync(PeerCase):
     def test_cl_0_a_get_s_body_that_its_worker_leaves_unread_is_nobody_s_request(self):
         def script(peer, wire):
             while True:  # heads alone, as many a worker reads a GET
-                peer.heads.append(wire.head())
+                head = wire.head()
+                peer.heads.append(head)
                 wire.send(OK)
-                if "close" in peer.heads[-1].tokens("connection"):
+                if "close" in head.tokens("connection"):
                     return
         self.peer.use(script)
         for method in ("GET", "DELETE", "OPTIONS"):

@@ -39,6 +39,8 @@ class LostRequests {
   void add_unread(std::uint64_t upstream, TimePoint now);  // the worker had certainly not read it
   // What was lost there within kMemory. May be asked again: whoever asked first may have died with the answer.
   ipc::InFlight of(std::uint64_t upstream, TimePoint now) const;
+  // A worker has answered this request: what it was lost to before does not count.
+  void forgive(std::uint64_t fingerprint);
   // This upstream's worker has died. May be told again. The log says which requests are refused for it.
   void blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const;
 

@@ -18,9 +18,9 @@ class Suspects {
  public:
   static constexpr std::size_t kMax = 64;        // beyond that the least suspicious, then the oldest one is forgotten
   static constexpr Duration kMemory{3'600'000};  // without another death
-  static constexpr Duration kRefusal{30'000};    // doubled by each further death
+  static constexpr Duration kRefusal{30'000};    // doubled by each trial that ends a worker
   static constexpr Duration kRefusalMax{600'000};
-  static constexpr std::size_t kDeathsKept = 4;  // of each suspect, so that none is counted twice
+  static constexpr std::size_t kDeathsKept = 32;  // of each suspect, so that none is counted twice
 
   Suspects();
   Suspects(const Suspects&) = delete;

@@ -106,14 +106,27 @@ TEST_CASE("after its time one is let through, and decides") {
     CHECK(suspects.died(1, 11, 1, later).refused_for == 2 * Suspects::kRefusal);
     CHECK(suspects.ask(1, 1, later + 2 * Suspects::kRefusal - 1ms) == Verdict::refuse);
     CHECK(suspects.ask(1, 1, later + 2 * Suspects::kRefusal) == Verdict::trial);
-    for (std::uint64_t upstream = 12; upstream < 20; upstream++) suspects.died(1, upstream, 1, later);
-    CHECK(suspects.died(1, 20, 1, later).refused_for == Suspects::kRefusalMax);
+    for (std::uint64_t upstream = 12; upstream < 20; upstream++) {
+      later += Suspects::kRefusalMax;
+      suspects.died(1, upstream, 1, later);
+    }
+    CHECK(suspects.died(1, 20, 1, later + Suspects::kRefusalMax).refused_for == Suspects::kRefusalMax);
   }
   SECTION("it tells nothing") {
     suspects.trial_over(1, later);
     CHECK(suspects.ask(1, 1, later + Suspects::kRefusal - 1ms) == Verdict::refuse);
     CHECK(suspects.ask(1, 1, later + Suspects::kRefusal) == Verdict::trial);
   }
+}
+
+TEST_CASE("workers that die together make no refusal longer") {
+  Suspects suspects;
+  CHECK(suspects.died(1, 10, 2, kStart).refused_for == Duration::zero());
+  CHECK(suspects.died(1, 11, 2, kStart).refused_for == Suspects::kRefusal);
+  for (std::uint64_t upstream = 12; upstream < 20; upstream++) {
+    CHECK(suspects.died(1, upstream, 2, kStart + 20ms).refused_for == Duration::zero());
+  }
+  CHECK(suspects.ask(1, 2, kStart + Suspects::kRefusal) == Verdict::trial);
 }
 
 TEST_CASE("a row ends when there is no death for an hour") {
@@ -207,6 +220,10 @@ TEST_CASE("an answer clears a request of what it was suspected of") {
   // The round begins with the one that dies; the other answers the same request.
   CHECK(status_of(proxy, "GET", "/boom") == "200");
   CHECK(first_dies->deaths == 1);
+  CHECK_FALSE(proxy.suspects.any());
+  // The supervisor tells of the death when the answer is there already.
+  proxy.loop->command(AskInFlight{1});
+  REQUIRE(proxy.wait([&] { return proxy.in_flight.contains(1); }));
   CHECK_FALSE(proxy.suspects.any());
 }
 

@@ -36,7 +36,11 @@ struct Table {
     for (const Lifecycle& life : lives) out.push_back(&life);
     return out;
   }
-  Outage::Orders step(Duration at) { return outage.step({pointers(), "workers", replaceable, 3}, kNow + at); }
+  Outage::Orders step(Duration at) {
+    auto orders = outage.step({pointers(), "workers", replaceable, 3}, kNow + at);
+    REQUIRE((!orders.look_at || *orders.look_at > kNow + at));  // or the loop would turn without end
+    return orders;
+  }
   std::string note(Duration at) {
     auto orders = step(at);
     return orders.note ? orders.note->text : "";

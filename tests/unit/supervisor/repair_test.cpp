@@ -237,6 +237,12 @@ TEST_CASE("a worker that serves nobody makes way even for starts that fail") {
   table.start();
   table.replacement = in(Backoff{kNow + 1s, false}, kReplacementTries, "exit code 1");
   REQUIRE(table.step().what == What::promote);
+  // Another one that is no better off: the new workers have not shown that they help.
+  table.replacement.reset();
+  table.lives = {ready(), ejected(times(13, 't'))};
+  RepairOrder order = table.step(1s);
+  REQUIRE(order.what == What::wait);
+  REQUIRE(order.look_at > kNow + 1s);
 }
 
 TEST_CASE("a new worker whose own checks fail does not take over, and is not waited for without end") {
