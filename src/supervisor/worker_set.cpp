@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "rota/base/log.h"
 #include "rota/supervisor/kept_config.h"
@@ -225,12 +226,13 @@ bool WorkerSet::obey(const RepairOrder& order) {
       replacement_->want(Desired{});
       return true;
     }
-    case What::promote:
+    case What::promote: {
       log::info("{} has a new worker; the old one is drained and stopped", slots_[order.slot]->label());
-      std::swap(slots_[order.slot], replacement_);
-      slots_[order.slot]->succeed(*replacement_);
-      leave(std::move(replacement_), order.why);
+      std::unique_ptr<Slot> old = std::exchange(slots_[order.slot], std::move(replacement_));
+      slots_[order.slot]->succeed(*old);
+      leave(std::move(old), order.why);
       return true;
+    }
     case What::drop:
       log::info("{}.{} needs no new worker any more", newest_.app->name, order.slot);
       leave(std::move(replacement_));

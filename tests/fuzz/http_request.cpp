@@ -58,9 +58,11 @@ void check_round_trip(const RequestHead& head) {
   ROTA_CHECK(parser.consumed() == out.size());
   ROTA_CHECK(again.method_text == head.method_text && again.target == head.target && again.host == head.host);
   ROTA_CHECK(again.framing.kind == head.framing.kind && again.framing.length == head.framing.length);
-  ROTA_CHECK(again.expect_continue == head.expect_continue && again.keep_alive);
+  ROTA_CHECK(again.expect_continue == head.expect_continue);
   // What this hop asks of the next: one of the two, or neither, and it is never the client's own words.
   const bool asks_trailers = head.te_trailers && !head.websocket;
+  const bool last = is_last_of_connection(head) && !head.websocket;
+  ROTA_CHECK(again.keep_alive == !last);
   ROTA_CHECK(again.websocket == head.websocket && again.upgrade == head.websocket);
   ROTA_CHECK(again.te_trailers == asks_trailers && again.nominated.empty());
   unsigned forwarded_for = 0;
@@ -72,7 +74,8 @@ void check_round_trip(const RequestHead& head) {
     }
     if (equals_lower(field.name, "connection")) {
       ++connection;
-      ROTA_CHECK(field.value == (head.websocket ? "upgrade" : "TE"));
+      const char* options = last ? (asks_trailers ? "close, TE" : "close") : "TE";
+      ROTA_CHECK(field.value == (head.websocket ? "upgrade" : options));
     } else if (equals_lower(field.name, "te")) {
       ROTA_CHECK(asks_trailers && field.value == "trailers");
     } else if (equals_lower(field.name, "upgrade")) {
@@ -81,7 +84,7 @@ void check_round_trip(const RequestHead& head) {
       ROTA_CHECK(is_own(field) || came_from_client(head, field));
     }
   }
-  ROTA_CHECK(forwarded_for == 1 && connection == (head.websocket || asks_trailers ? 1u : 0u));
+  ROTA_CHECK(forwarded_for == 1 && connection == (head.websocket || asks_trailers || last ? 1u : 0u));
 }
 
 // Lists that a trusted peer sent and that we add to: whoever reads them finds what was there, and us behind it.

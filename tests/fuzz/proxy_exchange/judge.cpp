@@ -206,7 +206,10 @@ void Judge::judge_request(const Head& head, const Framing& framing, const Body& 
       return field.name == line.name && field.value == line.value;
     });
     if (theirs || is_forwarding(line.name) || same(line.name, "max-forwards")) continue;
-    const bool of_this_hop = (same(line.name, "connection") && (line.value == "upgrade" || line.value == "TE")) ||
+    // close, behind a body that many a worker would leave unread.
+    const bool of_connection =
+        line.value == "upgrade" || line.value == "TE" || line.value == "close" || line.value == "close, TE";
+    const bool of_this_hop = (same(line.name, "connection") && of_connection) ||
                              (same(line.name, "te") && line.value == "trailers") ||
                              (same(line.name, "upgrade") && line.value == "websocket") ||
                              (same(line.name, "expect") && line.value == "100-continue") ||
