@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "rota/base/check.h"
 #include "rota/base/log.h"
@@ -377,7 +378,11 @@ bool World::pump() {
   const std::size_t workers_count = workers.size();
   for (const WorkerConnection& one : workers)
     watch(one.fd.get(), workers_read_ && one.may_read(), !one.pending.empty());
-  ROTA_CHECK(::poll(ready.data(), count, 0) >= 0);
+  int found = 0;
+  do {
+    found = ::poll(ready.data(), count, 0);
+  } while (found < 0 && errno == EINTR);  // the fuzzer's own alarm
+  ROTA_CHECK(found >= 0);
 
   loop_ready_ = ready[0].revents != 0;
   bool moved = false;
