@@ -171,8 +171,8 @@ void check_program(CheckInput& input, const App& app) {
   Span span = word == nullptr ? Span{} : word->span;
   bool is_several = word != nullptr && word->interpolated && app.command[0].find(' ') != std::string::npos;
   if (is_several) {
-    problem = fmt::format("is one word, as the value of a variable is not split; write [\"sh\", \"-c\", \"exec {}\"]",
-                          word->source().substr(0, 64));
+    problem = fmt::format("is one word, as the value of a variable is not split; write [\"sh\", \"-c\", {}]",
+                          in_quotes("exec " + std::string(word->source())));
   }
   input.reader.problems().add(span, fmt::format("\"command\" {}", problem));
 }

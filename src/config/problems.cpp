@@ -6,12 +6,24 @@
 #include <tuple>
 
 namespace rota::config {
+namespace {
+
+// A message quotes what it found with in_quotes(); should one forget to, it stays a line all the same.
+std::string one_line(std::string message) {
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return message;
+}
+
+}  // namespace
 
 void Problems::add(Span span, std::string message, Problem::Kind kind, std::string_view more) {
   if (list_.size() == kProblemsMax) {
     ++unlisted_;  // before the work of showing it
     return;
   }
+  message = one_line(std::move(message));
   Problem problem;
   problem.kind = kind;
   problem.place = text_.place(span);
@@ -33,13 +45,14 @@ void Problems::add_elsewhere(Span at, std::string_view path, const Text& text, S
   Place place = text.place(span);
   Problem problem;
   problem.place = text_.place(at);
-  problem.message = fmt::format("{}{}:{}:{}: {}", beside, path, place.line, place.column, message);
+  problem.message = one_line(fmt::format("{}{}:{}:{}: {}", beside, path, place.line, place.column, message));
   problem.shown = fmt::format("{}\n{}", problem.message, text.excerpt(span));
   problem.shown.pop_back();
   keep(std::move(problem));
 }
 
 void Problems::add_option(std::string message) {
+  message = one_line(std::move(message));
   Problem problem;
   problem.shown = message;
   problem.message = std::move(message);

@@ -133,6 +133,8 @@ class Lane:
                 break
             if seen != 200 or turn > 6:
                 return [f"{seen} from a worker that did not die, turn {turn}"]
+        if moment == "idle":
+            self.wait_death()
         problems = []
         if seen not in allowed(moment, how, method):
             problems.append(f"saw {seen}, allowed {sorted(map(str, allowed(moment, how, method)))}")
