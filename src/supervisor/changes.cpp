@@ -35,7 +35,7 @@ bool same_settings(const config::App& before, config::App after) {
   auto plain = [](config::App app) {
     for (config::Route& route : app.routes) {
       route.text.clear();
-      if (!route.listeners.empty()) route.listeners = {0};
+      if (!route.listeners.empty()) route.listeners.assign(1, 0);
     }
     return app;
   };

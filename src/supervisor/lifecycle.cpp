@@ -315,7 +315,8 @@ void Step::life_was_short(const Process& process, const std::string& how) {
   Duration delay{};
   Duration ready_for = process.ready_at ? since(*process.ready_at, now_) : Duration::zero();
   if (process.ready_at && ready_for >= policy_.restart.stable_after) life_.failures = 0;
-  if (!process.ready_at || ready_for < kProvenAfter) {
+  bool was_short = !process.ready_at || ready_for < kProvenAfter;
+  if (was_short) {
     life_.failures++;
     delay = restart_delay(policy_.restart, life_.failures, around_.random01);
   }
@@ -335,7 +336,7 @@ void Step::life_was_short(const Process& process, const std::string& how) {
     return;
   }
   wait_and_restart(delay);
-  if (crash_looping(life_)) {
+  if (was_short && crash_looping(life_)) {
     note(log::Level::error, "{}; {} short lives in a row, trying again in {}", what, life_.failures,
          describe_duration(delay));
   } else if (delay > Duration::zero()) {

@@ -81,6 +81,8 @@ RepairOrder Repair::judge(const RepairView& view, const Policy& policy, TimePoin
     under_repair_.reset();
     return RepairOrder{what, ill.slot, std::move(why), {}};
   };
+  bool vacant = ill.slot < view.slots.size() && process_of(*view.slots[ill.slot]) == nullptr;
+  if (vacant) return over(What::promote, ill.why);  // the new worker is further than the next start would be
   bool still_ill = ill.slot < view.slots.size() && failing_of(*view.slots[ill.slot]) != nullptr;
   if (!still_ill || policy.repair_after <= Duration::zero()) return over(What::drop, {});
 

@@ -100,7 +100,7 @@ void Role::advance_apps() {
     log::info("app {} is gone", app->config().name);
     runtime_dir_.remove_app(app->config().name);
   }
-  std::erase_if(apps_, [](const auto& app) { return app->gone(); });
+  if (std::erase_if(apps_, [](const auto& app) { return app->gone(); }) > 0) logs_.forget_unused();
 }
 
 void Role::start_workers() {

@@ -81,6 +81,7 @@ SavedWorker save_worker(std::uint32_t slot, std::uint64_t spawn_id, std::uint64_
   const Process* process = process_of(life);
   if (process == nullptr) return worker;
   worker.spawn_id = spawn_id;
+  worker.failure = process->failure;
   worker.started_ns = to_ns(process->started);
   worker.was_ready = process->ready_at.has_value();
   if (process->ready_at) worker.ready_ns = to_ns(*process->ready_at);
@@ -91,6 +92,7 @@ State restore_state(const SavedWorker& worker, int pid, TimePoint now) {
   Process process;
   process.pid = pid;
   process.started = from_ns(worker.started_ns);
+  process.failure = worker.failure;
   if (worker.was_ready) process.ready_at = from_ns(worker.ready_ns);
   TimePoint deadline = from_ns(worker.deadline_ns);
   switch (worker.phase) {

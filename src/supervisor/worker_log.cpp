@@ -76,6 +76,9 @@ WorkerLogs::WorkerLogs(const Settings& settings)
 // A disk that hangs holds up the end of rota no longer than that, however many files are on it.
 WorkerLogs::~WorkerLogs() {
   for (const auto& [path, writer] : writers_) writer->stop();
+  for (const auto& left : left_) {
+    if (auto writer = left.lock()) writer->stop();
+  }
   static_cast<void>(threads_->wait(kLastPatience));
 }
 
@@ -137,9 +140,11 @@ Failure WorkerLogs::use(const std::vector<config::App>& apps, const config::Acce
     if (!anyway) return failure;
     log::error("{}", failure->text);
   }
+  for (const auto& [path, writer] : writers_) {
+    if (!writers.contains(path)) left_.push_back(writer);
+  }
   writers_ = std::move(writers);
-  // An app that is no more keeps its log as long as one of its workers holds it.
-  std::erase_if(logs_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  forget_unused();
   for (const config::App& app : apps) {
     std::shared_ptr<LineTarget> target = stderr_;
     if (!app.log.file.empty()) {
@@ -154,6 +159,11 @@ Failure WorkerLogs::use(const std::vector<config::App>& apps, const config::Acce
     }
   }
   return {};
+}
+
+void WorkerLogs::forget_unused() {
+  std::erase_if(logs_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  std::erase_if(left_, [](const auto& writer) { return writer.expired(); });
 }
 
 std::shared_ptr<WorkerLog> WorkerLogs::of(const std::string& app) {

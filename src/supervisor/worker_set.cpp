@@ -227,7 +227,9 @@ bool WorkerSet::obey(const RepairOrder& order) {
       return true;
     }
     case What::promote: {
-      log::info("{} has a new worker; the old one is drained and stopped", slots_[order.slot]->label());
+      bool ended = process_of(slots_[order.slot]->life()) == nullptr;
+      log::info("{} has a new worker; {}", slots_[order.slot]->label(),
+                ended ? "the old one ended by itself" : "the old one is drained and stopped");
       std::unique_ptr<Slot> old = std::exchange(slots_[order.slot], std::move(replacement_));
       slots_[order.slot]->succeed(*old);
       leave(std::move(old), order.why);

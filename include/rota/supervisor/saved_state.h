@@ -17,7 +17,7 @@
 
 namespace rota::supervisor {
 
-inline constexpr std::uint32_t kSavedStateVersion = 4;  // first in the bulk; another one is not read at all
+inline constexpr std::uint32_t kSavedStateVersion = 5;  // first in the bulk; another one is not read at all
 
 // Which state a slot was in; in the order of State's alternatives.
 enum class SavedPhase : std::uint8_t {
@@ -56,6 +56,7 @@ struct SavedWorker {
   std::uint32_t failures = 0;
   std::uint64_t restarts = 0;
   std::string trouble;
+  std::string failure;  // of its process: why it will not live
   template <class A, class S>
   static void fields(A& a, S& s) {
     a(s.slot);
@@ -72,6 +73,7 @@ struct SavedWorker {
     a(s.failures);
     a(s.restarts);
     a(s.trouble);
+    a(s.failure);
   }
 };
 // A configuration that is not the newest, which workers run all the same: they come back with it when they die.

@@ -65,8 +65,10 @@ class Slot final : uv::TimerListener, CheckListener, WorkerOutputListener {
   void want(const Desired& desired);
   // It is replaced, or not needed any more: drained, then stopped. why: told at its end, one clause or nothing.
   void leave(const std::string& why = {});
-  // Takes the place of a worker that did not live well: that counts as one more restart of the slot.
-  void succeed(const Slot& before) { life_.restarts += before.life_.restarts + 1; }
+  // Takes the place of a worker that did not live well: one more restart of the slot, unless its death was counted.
+  void succeed(const Slot& before) {
+    life_.restarts += before.life_.restarts + (process_of(before.life_) != nullptr ? 1 : 0);
+  }
   // What its worker takes as it runs: checks, patience, ways to stop.
   void configure(const config::App& app);
   // Two steps, so that the state is saved in between: a spawn nobody remembers must not exist.

@@ -75,6 +75,8 @@ class WorkerLogs {
   // are lost until it is, and it goes on. Waits for no file that is left.
   Failure use(const std::vector<config::App>& apps, const config::AccessLog& access_log, bool anyway);
   std::shared_ptr<WorkerLog> of(const std::string& app);
+  // An app that is no more keeps its log as long as one of its workers holds it: here it is let go.
+  void forget_unused();
   // Of every file that has been written to; they may outlive this object.
   std::shared_ptr<LogThreads> threads() const { return threads_; }
   // Every file, as somebody may have renamed them. False: there is none.
@@ -90,6 +92,7 @@ class WorkerLogs {
   std::shared_ptr<SharedStream> stderr_;
   std::shared_ptr<LogThreads> threads_ = std::make_shared<LogThreads>();
   Writers writers_;
+  std::vector<std::weak_ptr<LogWriter>> left_;              // of apps that are going
   std::map<std::string, std::shared_ptr<WorkerLog>> logs_;  // by app
 };
 

@@ -151,7 +151,9 @@ TEST_CASE("a flapping worker is throttled although it becomes ready each time") 
   REQUIRE(crash_looping(rig.life));
   // Long enough to be replaced at once, too short to be forgiven.
   rig.make_ready();
-  rig.after(30s, Exited{SIGSEGV});
+  Actions longer = rig.after(30s, Exited{SIGSEGV});
+  REQUIRE(says(longer, "restarting now"));
+  REQUIRE(longer.notes.back().level == log::Level::warning);
   REQUIRE(waits_for_permit(rig.life));
   REQUIRE(rig.life.failures == kCrashLoopAfter);
   rig.make_ready();

@@ -200,6 +200,23 @@ TEST_CASE("the files of all apps together are waited for no longer than one") {
   }));
 }
 
+TEST_CASE("the log of an app that has gone is closed, and the end does not wait for it") {
+  ScratchDir dir;
+  std::string path = dir.path() + "/web.log";
+  auto logs = std::make_unique<WorkerLogs>(WorkerLogs::Settings{});
+  REQUIRE_FALSE(logs->use({app_with_file("web", path)}, {}, false));
+  auto threads = logs->threads();
+  auto of_a_worker = logs->of("web");
+  REQUIRE_FALSE(logs->use({}, {}, false));
+  CHECK_FALSE(threads->wait(Duration(0)));
+  SECTION("its last worker has ended") {
+    of_a_worker.reset();
+    logs->forget_unused();
+  }
+  SECTION("its last worker has not, when all ends") { logs.reset(); }
+  CHECK(threads->wait(kPatience));
+}
+
 TEST_CASE("two apps' logs that are one file by whatever name are refused, and nothing changes") {
   ScratchDir dir;
   std::string path = dir.path() + "/a.log";

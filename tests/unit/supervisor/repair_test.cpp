@@ -199,13 +199,27 @@ TEST_CASE("one at a time: who does not answer first, then who has failed longest
   REQUIRE(table.step().what == What::wait);
 }
 
+TEST_CASE("a worker that ends while it is replaced makes way at once, whether the new one is ready or not") {
+  Table table;
+  table.lives = {ready(), ejected(times(13, 't'))};
+  table.start();
+  table.lives[1] = in(Backoff{kNow, true});
+  SECTION("starting") {}
+  SECTION("ready") { table.replacement_ready(Duration(1)); }
+  SECTION("failed") { table.replacement = in(Backoff{kNow + 1s, false}, kReplacementTries, "exit code 1"); }
+  RepairOrder order = table.step();
+  REQUIRE(order.what == What::promote);
+  REQUIRE(order.slot == 1);
+  REQUIRE_FALSE(table.repair.active());
+}
+
 TEST_CASE("a repair ends when its worker is well again, or gone") {
   Table table;
   table.lives = {ready(), ejected(times(13, 't'))};
   table.start();
   SECTION("a good check") { table.lives[1] = in(Unhealthy{kProcess, 1, {}}); }
   SECTION("back in rotation") { table.lives[1] = ready(); }
-  SECTION("it ended, and comes back by itself") { table.lives[1] = in(Backoff{}); }
+  SECTION("another one is being started in its place") { table.lives[1] = in(Starting{}); }
   SECTION("its slot is gone") { table.lives.pop_back(); }
   SECTION("no repairs are wanted any more") { table.policy.repair_after = Duration::zero(); }
   REQUIRE(table.step().what == What::drop);

@@ -198,7 +198,7 @@ TEST_CASE("a saved state comes back whole, or not at all") {
 
 TEST_CASE("every phase of a slot comes back as it was, with its deadline") {
   TimePoint now = TimePoint(std::chrono::seconds(1000));
-  Process process{42, now - 20s, now - 19s, ""};
+  Process process{42, now - 20s, now - 19s, "checks timed out for 60 s"};
   std::vector<State> states = {Stopped{},
                                Backoff{now + 4s, false},
                                Starting{process, now + 4s, {}},
@@ -218,6 +218,7 @@ TEST_CASE("every phase of a slot comes back as it was, with its deadline") {
     bool killing = std::holds_alternative<Killing>(state);  // once more at once
     REQUIRE(deadline_of(restored) == (killing ? now : deadline_of(life)));
     REQUIRE((process_of(restored) != nullptr) == (process_of(life) != nullptr));
+    if (const Process* had = process_of(restored)) REQUIRE(had->failure == process.failure);
     if (const auto* stopping = std::get_if<Stopping>(&back)) REQUIRE(stopping->reason == StopReason::start_timeout);
   }
 }
