@@ -76,7 +76,7 @@ void DataLoop::run_deferred() {
         return;
       }
       list.total++;
-      if (list.requests.size() < LostRequests::kPerUpstreamMax) list.requests.push_back(exchange->describe());
+      if (list.requests.size() < LostRequests::kRequestsMax) list.requests.push_back(exchange->describe());
     });
     events_.post({index_, LoopInFlight{upstream, std::move(list)}});
   }

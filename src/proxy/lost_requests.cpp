@@ -50,47 +50,56 @@ void cut(ipc::InFlight& list) {
   list.requests.erase(list.requests.begin() + kHalf, list.requests.end() - kHalf);
 }
 
-// A gap of kMemory begins anew.
-LostRequests::Entry& LostRequests::entry_of(std::uint64_t upstream, TimePoint now) {
+void LostRequests::forget_old(TimePoint now) {
+  if (now < next_sweep_) return;
+  next_sweep_ = now + kSweepEvery;
+  std::erase_if(entries_, [&](const Entry& entry) { return now - entry.last > kMemory; });
+  for (Entry& entry : entries_) {
+    std::erase_if(entry.requests, [&](const Lost& one) { return now - one.at > kMemory; });
+  }
+}
+
+void LostRequests::remember(std::uint64_t upstream, Lost lost) {
+  forget_old(lost.at);
+  std::size_t remembered = 0;
+  for (const Entry& entry : entries_) remembered += entry.requests.size();
   auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
   if (at == entries_.end()) {
-    if (entries_.size() < kUpstreamsMax) {
-      at = entries_.insert(entries_.end(), Entry{});
-    } else {
-      at = std::min_element(entries_.begin(), entries_.end(),
-                            [](const Entry& a, const Entry& b) { return a.last < b.last; });
-      *at = Entry{};
+    if (entries_.size() >= kUpstreamsMax) {
+      entries_.erase(std::min_element(entries_.begin(), entries_.end(),
+                                      [](const Entry& a, const Entry& b) { return a.last < b.last; }));
     }
-    at->upstream = upstream;
+    at = entries_.insert(entries_.end(), Entry{upstream, lost.at, 0, {}});
   }
-  if (now - at->last > kMemory) *at = Entry{upstream, now, 0, 0, {}};
-  at->last = now;
-  return *at;
+  at->last = lost.at;
+  if (remembered < kRequestsMax) {
+    at->requests.push_back(std::move(lost));
+  } else if (!lost.unread) {
+    at->untold++;
+  }
 }
 
 void LostRequests::add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now,
                        const Suspicion& suspicion) {
-  Entry& entry = entry_of(upstream, now);
-  std::erase_if(entry.requests, [&](const Lost& one) { return now - one.at > kMemory; });
-  if (entry.requests.size() < kPerUpstreamMax) {
-    entry.requests.push_back(
-        {std::move(request), now, suspicion.fingerprint, suspicion.limit, std::string(suspicion.app)});
-  } else {
-    entry.untold++;
-  }
+  remember(upstream,
+           {std::move(request), now, false, suspicion.fingerprint, suspicion.limit, std::string(suspicion.app)});
 }
 
-void LostRequests::add_unread(std::uint64_t upstream, TimePoint now) { entry_of(upstream, now).unread++; }
+void LostRequests::add_unread(std::uint64_t upstream, TimePoint now) { remember(upstream, {{}, now, true, 0, 0, {}}); }
 
 ipc::InFlight LostRequests::of(std::uint64_t upstream, TimePoint now) const {
   ipc::InFlight list;
   auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
   if (at == entries_.end() || now - at->last > kMemory) return list;
   for (const Lost& one : at->requests) {
-    if (now - one.at <= kMemory) list.requests.push_back(one.request);
+    if (now - one.at > kMemory) continue;
+    if (one.unread) {
+      list.unread++;
+    } else {
+      list.requests.push_back(one.request);
+    }
   }
   list.total = static_cast<std::uint32_t>(list.requests.size()) + at->untold;
-  list.unread = at->unread;
   return list;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "rota/base/check.h"
 
@@ -60,10 +61,7 @@ class SipHash {
 
 }  // namespace
 
-Suspects::Suspects() {
-  ROTA_CHECK(::getrandom(key_, sizeof key_, 0) == sizeof key_);
-  suspects_.reserve(kMax);
-}
+Suspects::Suspects() { ROTA_CHECK(::getrandom(key_, sizeof key_, 0) == sizeof key_); }
 
 // The head's first two lines are ours: start line and Host.
 std::uint64_t Suspects::fingerprint_of(std::string_view app, std::string_view head) const {
@@ -77,26 +75,23 @@ std::uint64_t Suspects::fingerprint_of(std::string_view app, std::string_view he
 }
 
 Suspects::Suspect* Suspects::find(std::uint64_t fingerprint) {
-  auto at = std::find_if(suspects_.begin(), suspects_.end(),
-                         [&](const Suspect& one) { return one.fingerprint == fingerprint; });
-  return at == suspects_.end() ? nullptr : &*at;
+  auto at = suspects_.find(fingerprint);
+  return at == suspects_.end() ? nullptr : &at->second;
 }
 
 Suspects::Suspect& Suspects::make(std::uint64_t fingerprint) {
   if (suspects_.size() >= kMax) {
-    forget(*std::min_element(suspects_.begin(), suspects_.end(), [](const Suspect& a, const Suspect& b) {
-      return a.deaths != b.deaths ? a.deaths < b.deaths : a.last_death < b.last_death;
-    }));
+    forget(std::min_element(suspects_.begin(), suspects_.end(), [](const auto& a, const auto& b) {
+             return std::pair(a.second.deaths, a.second.last_death) < std::pair(b.second.deaths, b.second.last_death);
+           })->first);
   }
-  suspects_.push_back({});
-  suspects_.back().fingerprint = fingerprint;
+  Suspect& made = suspects_[fingerprint];
   count_.store(suspects_.size(), std::memory_order_relaxed);
-  return suspects_.back();
+  return made;
 }
 
-void Suspects::forget(Suspect& suspect) {
-  suspect = suspects_.back();
-  suspects_.pop_back();
+void Suspects::forget(std::uint64_t fingerprint) {
+  suspects_.erase(fingerprint);
   count_.store(suspects_.size(), std::memory_order_relaxed);
 }
 
@@ -125,7 +120,7 @@ Suspects::Blame Suspects::died(std::uint64_t fingerprint, std::uint64_t upstream
 
 void Suspects::answered(std::uint64_t fingerprint) {
   std::lock_guard lock(mutex_);
-  if (Suspect* suspect = find(fingerprint)) forget(*suspect);
+  forget(fingerprint);
 }
 
 Suspects::Verdict Suspects::ask(std::uint64_t fingerprint, std::uint32_t limit, TimePoint now) {
@@ -133,7 +128,7 @@ Suspects::Verdict Suspects::ask(std::uint64_t fingerprint, std::uint32_t limit, 
   Suspect* suspect = find(fingerprint);
   if (suspect == nullptr) return Verdict::pass;
   if (!suspect->on_trial && now - suspect->last_death > kMemory) {
-    forget(*suspect);
+    forget(fingerprint);
     return Verdict::pass;
   }
   if (suspect->deaths < limit) return Verdict::pass;

@@ -31,9 +31,10 @@ struct Suspicion {
 
 class LostRequests {
  public:
-  static constexpr Duration kMemory{5000};  // a supervisor may have to be started before it asks
-  static constexpr std::size_t kUpstreamsMax = 16;
-  static constexpr std::size_t kPerUpstreamMax = 64;  // told; the rest is counted
+  static constexpr Duration kMemory{5000};           // a supervisor may have to be started before it asks
+  static constexpr Duration kSweepEvery{1000};       // what is older is let go then: a death may lose thousands at once
+  static constexpr std::size_t kUpstreamsMax = 256;  // beyond that the one that lost none for longest is forgotten
+  static constexpr std::size_t kRequestsMax = 4096;  // of all upstreams together; the rest is counted
 
   void add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now, const Suspicion& suspicion = {});
   void add_unread(std::uint64_t upstream, TimePoint now);  // the worker had certainly not read it
@@ -48,6 +49,7 @@ class LostRequests {
   struct Lost {
     ipc::RequestInFlight request;
     TimePoint at{};
+    bool unread = false;            // and nothing else is known of it
     std::uint64_t fingerprint = 0;  // 0: no suspect
     std::uint32_t limit = 0;
     std::string app;
@@ -55,13 +57,14 @@ class LostRequests {
   struct Entry {
     std::uint64_t upstream = 0;
     TimePoint last{};
-    std::uint32_t untold = 0;  // beyond kPerUpstreamMax
-    std::uint32_t unread = 0;
+    std::uint32_t untold = 0;  // beyond kRequestsMax, in a row without a gap of kMemory
     std::vector<Lost> requests;
   };
-  Entry& entry_of(std::uint64_t upstream, TimePoint now);
+  void forget_old(TimePoint now);
+  void remember(std::uint64_t upstream, Lost lost);
 
   std::vector<Entry> entries_;
+  TimePoint next_sweep_{};
 };
 
 }  // namespace rota::proxy

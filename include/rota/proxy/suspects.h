@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string_view>
-#include <vector>
+#include <unordered_map>
 
 #include "rota/base/units.h"
 
@@ -16,7 +16,7 @@ namespace rota::proxy {
 
 class Suspects {
  public:
-  static constexpr std::size_t kMax = 64;        // beyond that the least suspicious, then the oldest one is forgotten
+  static constexpr std::size_t kMax = 1024;      // beyond that the least suspicious, then the oldest one is forgotten
   static constexpr Duration kMemory{3'600'000};  // without another death
   static constexpr Duration kRefusal{30'000};    // doubled by each trial that ends a worker
   static constexpr Duration kRefusalMax{600'000};
@@ -48,7 +48,6 @@ class Suspects {
 
  private:
   struct Suspect {
-    std::uint64_t fingerprint = 0;
     std::uint32_t deaths = 0;
     std::array<std::uint64_t, kDeathsKept> upstreams{};  // of the last deaths
     TimePoint last_death{};
@@ -58,12 +57,12 @@ class Suspects {
   };
   Suspect* find(std::uint64_t fingerprint);
   Suspect& make(std::uint64_t fingerprint);
-  void forget(Suspect& suspect);
+  void forget(std::uint64_t fingerprint);
 
   std::uint64_t key_[2];
   std::atomic<std::size_t> count_ = 0;
-  std::mutex mutex_;  // over the rest
-  std::vector<Suspect> suspects_;
+  std::mutex mutex_;                                     // over the rest
+  std::unordered_map<std::uint64_t, Suspect> suspects_;  // by fingerprint, which nobody can choose
 };
 
 }  // namespace rota::proxy

@@ -78,6 +78,7 @@ TEST_CASE("what was lost is remembered for a moment, each upstream's for itself"
   CHECK(lost.of(1, start + 4s).requests[1].path == "/c");
   CHECK(lost.of(1, start + 4s).total == 2);  // whoever asked first may have died
   CHECK(lost.of(1, start + 6s).total == 1);
+  CHECK(lost.of(1, start + 6s).unread == 0);
   CHECK(lost.of(2, start + 6s).total == 0);
   CHECK(lost.of(3, start).total == 0);
 }
@@ -85,9 +86,18 @@ TEST_CASE("what was lost is remembered for a moment, each upstream's for itself"
 TEST_CASE("a bounded number is remembered, and the rest counted") {
   LostRequests lost;
   TimePoint now{std::chrono::hours(1)};
-  for (std::size_t i = 0; i < LostRequests::kPerUpstreamMax + 7; i++) lost.add(1, named("/x"), now);
-  CHECK(lost.of(1, now).total == LostRequests::kPerUpstreamMax + 7);
-  CHECK(lost.of(1, now).requests.size() == LostRequests::kPerUpstreamMax);
+  for (std::size_t i = 0; i < LostRequests::kRequestsMax + 7; i++) lost.add(1, named("/x"), now);
+  lost.add_unread(1, now);
+  CHECK(lost.of(1, now).total == LostRequests::kRequestsMax + 7);
+  CHECK(lost.of(1, now).requests.size() == LostRequests::kRequestsMax);
+  lost.add(2, named("/y"), now);
+  CHECK(lost.of(2, now).total == 1);
+  CHECK(lost.of(2, now).requests.empty());
+  now += LostRequests::kMemory + 1ms;
+  lost.add_unread(1, now);
+  CHECK(lost.of(1, now).total == 0);
+  CHECK(lost.of(1, now).unread == 1);
+  lost.add(1, named("/z"), now);
   for (std::uint64_t upstream = 2; upstream < 2 + LostRequests::kUpstreamsMax; upstream++) {
     now += 1ms;
     lost.add(upstream, named("/y"), now);
