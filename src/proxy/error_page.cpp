@@ -30,8 +30,10 @@ bool wants_json(std::string_view accept) {
   return json && !contains_lower(accept, "text/html");
 }
 
-ErrorPage make_error_page(int status, std::string_view what, std::string_view word, bool json) {
+ErrorPage make_error_page(int status, std::string_view why, std::string_view word, bool json) {
   ErrorPage page;
+  std::string what(why);  // a clause, in the access log
+  if (!what.empty() && what[0] >= 'a' && what[0] <= 'z') what[0] = static_cast<char>(what[0] - 'a' + 'A');
   if (json) {
     page.content_type = "application/json";
     page.body = fmt::format("{{\"status\":{},\"error\":", status);

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "rota/base/check.h"
 #include "rota/sys/process.h"
@@ -58,8 +59,8 @@ class Step {
   void send_stop(Process process, StopReason reason);
   void send_kill(Process process, StopReason reason);
   bool deserves_a_report(const Process& process, int status);
-  void process_ended(const Process& process, const std::string& how);
-  void life_was_short(const Process& process, const std::string& how);
+  void process_ended(const Process& process, std::optional<int> status);
+  void life_was_short(const Process& process, std::optional<int> status, const std::string& how);
   void wait_and_restart(Duration delay);
 
   Lifecycle& life_;
@@ -110,7 +111,7 @@ void Step::on(const ExecFailed& event) {
   if (process == nullptr) return;
   process->failure = event.text;
   // With a pid its exit is on the way, which decides; without one nothing else will come.
-  if (process->pid == 0) process_ended(*process, "");
+  if (process->pid == 0) process_ended(*process, {});
 }
 
 void Step::on(const Exited& event) {
@@ -124,7 +125,7 @@ void Step::on(const Exited& event) {
                       process->ready_at.has_value(),
                       since(process->started, now_)};
   }
-  process_ended(*process, sys::describe_status(event.status));
+  process_ended(*process, event.status);
 }
 
 void Step::on(const CheckPassed& event) {
@@ -289,7 +290,9 @@ void Step::send_kill(Process process, StopReason reason) {
   life_.state = Killing{process, now_, now_ + kStuckNoteEvery, reason};
 }
 
-void Step::process_ended(const Process& ended, const std::string& how) {
+// Without a status: it never ran.
+void Step::process_ended(const Process& ended, std::optional<int> status) {
+  std::string how = status ? sys::describe_status(*status) : "";
   Process process = ended;  // the state it lives in is about to change
   bool asked_for = in<Draining>() != nullptr;
   if (auto* stopping = in<Stopping>()) asked_for = stopping->reason == StopReason::not_wanted;
@@ -307,10 +310,10 @@ void Step::process_ended(const Process& ended, const std::string& how) {
     if (around_.desired.run) life_.state = Backoff{now_, true};
     return;
   }
-  life_was_short(process, how);
+  life_was_short(process, status, how);
 }
 
-void Step::life_was_short(const Process& process, const std::string& how) {
+void Step::life_was_short(const Process& process, std::optional<int> status, const std::string& how) {
   life_.restarts++;
   Duration delay{};
   Duration ready_for = process.ready_at ? since(*process.ready_at, now_) : Duration::zero();
@@ -323,8 +326,9 @@ void Step::life_was_short(const Process& process, const std::string& how) {
   // A reason known before (exec failure, start timeout) says more than the exit status that follows it.
   std::string what;
   if (process.failure.empty()) {
-    what = fmt::format("exited: {} after {}{}", how, describe_duration(since(process.started, now_)),
-                       process.ready_at ? "" : ", before it was ready");
+    what = fmt::format("exited: {} after {}{}{}", how, describe_duration(since(process.started, now_)),
+                       process.ready_at ? "" : ", before it was ready",
+                       !process.ready_at && status == 0 ? "; a worker must stay in the foreground" : "");
     life_.trouble = how;
   } else {
     what = fmt::format("did not start: {}{}", process.failure, in_brackets(how));
@@ -363,94 +367,6 @@ Actions step(Lifecycle& lifecycle, const Policy& policy, const Surroundings& aro
   return one.take();
 }
 
-const Process* process_of(const Lifecycle& lifecycle) {
-  return std::visit(
-      [](const auto& state) -> const Process* {
-        if constexpr (requires { state.process; }) {
-          return &state.process;
-        } else {
-          return nullptr;
-        }
-      },
-      lifecycle.state);
-}
-
-std::optional<ipc::UpstreamPhase> phase_of(const Lifecycle& lifecycle) {
-  struct Phase {
-    std::optional<ipc::UpstreamPhase> operator()(const Stopped&) const { return {}; }
-    std::optional<ipc::UpstreamPhase> operator()(const Backoff&) const { return {}; }
-    std::optional<ipc::UpstreamPhase> operator()(const Starting&) const { return ipc::UpstreamPhase::waiting; }
-    std::optional<ipc::UpstreamPhase> operator()(const Ready&) const { return ipc::UpstreamPhase::ready; }
-    std::optional<ipc::UpstreamPhase> operator()(const Unhealthy&) const { return ipc::UpstreamPhase::waiting; }
-    std::optional<ipc::UpstreamPhase> operator()(const Draining&) const { return ipc::UpstreamPhase::draining; }
-    // Never back to waiting from here: what is still in flight goes on until the process ends.
-    std::optional<ipc::UpstreamPhase> operator()(const Stopping&) const { return ipc::UpstreamPhase::draining; }
-    std::optional<ipc::UpstreamPhase> operator()(const Killing&) const { return ipc::UpstreamPhase::draining; }
-  };
-  return std::visit(Phase{}, lifecycle.state);
-}
-
-std::optional<TimePoint> deadline_of(const Lifecycle& lifecycle) {
-  struct When {
-    std::optional<TimePoint> operator()(const Stopped&) const { return {}; }
-    std::optional<TimePoint> operator()(const Backoff& s) const {
-      return s.due ? std::optional<TimePoint>{} : std::optional<TimePoint>{s.until};
-    }
-    std::optional<TimePoint> operator()(const Starting& s) const { return s.ready_by; }
-    std::optional<TimePoint> operator()(const Ready&) const { return {}; }
-    std::optional<TimePoint> operator()(const Unhealthy&) const { return {}; }
-    std::optional<TimePoint> operator()(const Draining& s) const { return s.until; }
-    std::optional<TimePoint> operator()(const Stopping& s) const { return s.kill_at; }
-    std::optional<TimePoint> operator()(const Killing& s) const { return s.next_note; }
-  };
-  return std::visit(When{}, lifecycle.state);
-}
-
-Checks checks_of(const Lifecycle& lifecycle) {
-  if (std::holds_alternative<Starting>(lifecycle.state)) return Checks::readiness;
-  if (std::holds_alternative<Ready>(lifecycle.state)) return Checks::health;
-  if (std::holds_alternative<Unhealthy>(lifecycle.state)) return Checks::health;
-  return Checks::none;
-}
-
-bool waits_for_permit(const Lifecycle& lifecycle) {
-  const auto* backoff = std::get_if<Backoff>(&lifecycle.state);
-  return backoff != nullptr && backoff->due;
-}
-
-bool crash_looping(const Lifecycle& lifecycle) { return lifecycle.failures >= kCrashLoopAfter; }
-
-bool passes_checks(const Lifecycle& lifecycle) {
-  const auto* ready = std::get_if<Ready>(&lifecycle.state);
-  return ready != nullptr && ready->checked && ready->failing.checks == 0;
-}
-
-bool is_undecided(const Lifecycle& lifecycle, const Policy& policy) {
-  const auto* ready = std::get_if<Ready>(&lifecycle.state);
-  return ready != nullptr && ready->failing.checks > 0 && ready->failing.checks < policy.unhealthy_after;
-}
-
-const Failing* failing_of(const Lifecycle& lifecycle) {
-  const Failing* failing = nullptr;
-  if (const auto* ready = std::get_if<Ready>(&lifecycle.state)) failing = &ready->failing;
-  if (const auto* unhealthy = std::get_if<Unhealthy>(&lifecycle.state)) failing = &unhealthy->failing;
-  return failing != nullptr && failing->checks > 0 ? failing : nullptr;
-}
-
-const char* name_of(const State& state) {
-  struct Name {
-    const char* operator()(const Stopped&) const { return "STOPPED"; }
-    const char* operator()(const Backoff&) const { return "BACKOFF"; }
-    const char* operator()(const Starting&) const { return "STARTING"; }
-    const char* operator()(const Ready&) const { return "READY"; }
-    const char* operator()(const Unhealthy&) const { return "UNHEALTHY"; }
-    const char* operator()(const Draining&) const { return "DRAINING"; }
-    const char* operator()(const Stopping&) const { return "STOPPING"; }
-    const char* operator()(const Killing&) const { return "KILLING"; }
-  };
-  return std::visit(Name{}, state);
-}
-
 Duration restart_delay(const config::Restart& restart, std::uint32_t failures, double random01) {
   ROTA_CHECK(failures > 0);
   Duration delay = std::min(restart.delay, restart.max_delay);
@@ -460,16 +376,6 @@ Duration restart_delay(const config::Restart& restart, std::uint32_t failures, d
   }
   double factor = 1.0 + kDelayJitter * (2.0 * random01 - 1.0);
   return Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * factor));
-}
-
-std::string describe_duration(Duration length) {
-  auto ms = length.count();
-  if (ms < 1000) return fmt::format("{} ms", ms);
-  if (ms < 10'000 && ms % 1000 >= 50) return fmt::format("{:.1f} s", static_cast<double>(ms) / 1000.0);
-  auto seconds = ms / 1000;
-  if (seconds < 120) return fmt::format("{} s", seconds);
-  if (seconds < 7200) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
-  return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
 }
 
 }  // namespace rota::supervisor

@@ -11,8 +11,8 @@ struct ErrorPage {
   std::string body;
   std::string_view content_type;
 };
-// `what` is a sentence without a full stop; `word` the outcome's.
-ErrorPage make_error_page(int status, std::string_view what, std::string_view word, bool json);
+// `why` is a sentence without a full stop, or a clause; `word` the outcome's.
+ErrorPage make_error_page(int status, std::string_view why, std::string_view word, bool json);
 // Does this Accept value prefer JSON? True when it names a JSON type and not text/html.
 bool wants_json(std::string_view accept);
 

@@ -118,6 +118,8 @@ TEST_CASE("JSON goes to clients that ask for JSON and not for HTML") {
   ErrorPage text = make_error_page(404, "No app is configured for this address", "no_route", false);
   CHECK(text.content_type == "text/plain; charset=utf-8");
   CHECK(text.body == "404 Not Found\n\nNo app is configured for this address.\n");
+  CHECK(make_error_page(400, "the head ends too soon", "bad_request", false).body ==
+        "400 Bad Request\n\nThe head ends too soon.\n");
 }
 
 TEST_CASE("an access line is one JSON object; what the client sent cannot break out of it") {

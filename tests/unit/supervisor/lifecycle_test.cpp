@@ -275,6 +275,14 @@ TEST_CASE("a program that cannot be executed is a short life with its reason") {
   REQUIRE(says(rig.on(Exited{exit_status(3)}), "exited: exit code 3 after 0 ms, before it was ready"));
 }
 
+TEST_CASE("a program that goes into the background is told what is wrong with that") {
+  Rig rig;
+  rig.start();
+  REQUIRE(says(rig.after(20ms, Exited{exit_status(0)}), "before it was ready; a worker must stay in the foreground"));
+  rig.make_ready();
+  REQUIRE_FALSE(says(rig.after(20ms, Exited{exit_status(0)}), "foreground"));
+}
+
 TEST_CASE("where a worker listens instead is said when nobody listens where it should") {
   Rig rig;
   rig.start();
