@@ -9,11 +9,7 @@
 
 using namespace rota;
 using namespace rota::supervisor;
-using test::FakeKeeper;
-using test::Rig;
-using test::sample;
-using test::ScratchDir;
-using test::Stderr;
+using namespace rota::test;
 
 namespace {
 
