@@ -72,8 +72,8 @@ KnownName known_name(std::string_view name) {
 
 bool is_framing_name(std::string_view name) {
   if (name.size() != 14 && name.size() != 17) return false;
-  const KnownField field = known_name(name).field;
-  return field == KnownField::content_length || field == KnownField::transfer_encoding;
+  const KnownName known = known_name(name);
+  return !known.alias && (known.field == KnownField::content_length || known.field == KnownField::transfer_encoding);
 }
 
 bool may_be_trailer(std::string_view name) {

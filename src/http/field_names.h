@@ -47,7 +47,7 @@ struct KnownName {
 };
 
 KnownName known_name(std::string_view name);
-// Content-Length or Transfer-Encoding, under any spelling.
+// Content-Length or Transfer-Encoding, and no alias of them.
 bool is_framing_name(std::string_view name);
 
 // Never copied from one side to the other, whoever nominates it or not.

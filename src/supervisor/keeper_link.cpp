@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "rota/base/check.h"
 #include "rota/base/log.h"
@@ -66,7 +67,10 @@ void KeeperLink::spawn(std::uint64_t id, const ipc::SpawnSpec& spec) {
   send(ipc::Spawn{id}, fds);
 }
 void KeeperLink::signal(std::uint64_t id, int number, bool group) { send(ipc::Signal{id, number, group}); }
-void KeeperLink::acknowledge_exit(std::uint64_t id) { send(ipc::AcknowledgeExit{id}); }
+void KeeperLink::acknowledge_exit(std::uint64_t id) { acknowledged_.push_back(id); }
+void KeeperLink::send_acknowledgements() {
+  for (std::uint64_t id : std::exchange(acknowledged_, {})) send(ipc::AcknowledgeExit{id});
+}
 void KeeperLink::bind(const ipc::Bind& bind) { send(bind); }
 void KeeperLink::shelve(std::string_view name, bool for_proxy, int fd) {
   std::array<int, 1> fds = {fd};

@@ -220,7 +220,7 @@ void Listeners::abandon() {
   plan_.reset();
 }
 
-void Listeners::commit() {
+void Listeners::commit(bool nobody_told) {
   Plan plan = std::move(*plan_);
   plan_.reset();
   std::set<std::string> wanted;
@@ -236,7 +236,8 @@ void Listeners::commit() {
   all_ = std::move(plan.listeners);
   for (const Listener& one : all_) {
     if (!one.bound) continue;
-    log::at(plan.fresh.contains(one.name) ? log::Level::info : log::Level::debug, "listening on {}", text_of(one));
+    bool is_news = nobody_told || plan.fresh.contains(one.name);
+    log::at(is_news ? log::Level::info : log::Level::debug, "listening on {}", text_of(one));
   }
 }
 

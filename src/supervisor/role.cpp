@@ -143,9 +143,11 @@ void Role::save() {
   for (const auto& app : apps_) state.apps.push_back(app->saved());
   crashes_.save(state.crashes);
   std::string bytes = encode_state(state);
-  if (bytes == saved_) return;
-  keeper_.save_state(bytes);
-  saved_ = std::move(bytes);
+  if (bytes != saved_) {
+    keeper_.save_state(bytes);
+    saved_ = std::move(bytes);
+  }
+  keeper_.send_acknowledgements();
 }
 
 void Role::publish() {

@@ -251,10 +251,8 @@ void Slot::end_tail(std::size_t index) {
   surface_.keeper.acknowledge_exit(at->id);
   surface_.loop.retire(std::move(at->output));
   tails_.erase(at);
-  if (tails_.empty()) {
-    tail_timer_.stop();
-    listener_.on_slot_changed(*this, false);  // it may have been the last thing a shutdown waits for
-  }
+  if (tails_.empty()) tail_timer_.stop();
+  listener_.on_slot_changed(*this, false);  // it may have been the last thing a shutdown waits for
 }
 
 void Slot::on_timer(uv::Timer& timer) {

@@ -180,7 +180,7 @@ Failure Role::make_directory(const config::App& app, const std::optional<sys::Us
 // Everything that can refuse has agreed.
 void Role::on_listeners_ready() {
   if (stage_ == Stage::preparing) {
-    listeners_.commit();
+    listeners_.commit(!earlier_);  // who bound them may have died before it could say so
     start_running();
   } else if (pending_ && !shutdown_.begun()) {
     commit_reload();

@@ -53,7 +53,10 @@ class KeeperLink final : uv::FdListener {
   void list();
   void spawn(std::uint64_t id, const ipc::SpawnSpec& spec);
   void signal(std::uint64_t id, int number, bool group);
+  // The keeper forgets the end of a process then. Sent by send_acknowledgements(), once what knows of it is saved: else
+  // a supervisor that dies in between would take it with it.
   void acknowledge_exit(std::uint64_t id);
+  void send_acknowledgements();
   void bind(const ipc::Bind& bind);
   void shelve(std::string_view name, bool for_proxy, int fd);
   void unshelve(std::string_view name);
@@ -74,6 +77,7 @@ class KeeperLink final : uv::FdListener {
   ipc::Channel channel_;
   KeeperListener& listener_;
   uv::FdWatcher watcher_;
+  std::vector<std::uint64_t> acknowledged_;  // at most one for each process the keeper has told of
 };
 
 }  // namespace rota::supervisor

@@ -60,7 +60,8 @@ class Listeners {
   void found(const ipc::Shelved& shelved);
   // bind_missing: false when the end has begun; what was closed for it stays closed.
   void prepare(std::vector<Listener> planned, std::uint32_t threads, bool bind_missing);
-  void commit();
+  // nobody_told: that what was found on the shelf is listened on.
+  void commit(bool nobody_told = false);
   void abandon();  // what was bound for the plan is closed again
   void on_bound(const ipc::Bound& bound);
   void close_all();  // what is being prepared, too

@@ -75,6 +75,12 @@ TEST_CASE("row 25: fields keep their order") {
   CHECK(r.head.fields[3].value == "b");
 }
 
+TEST_CASE("rows 59 to 68: what is only spelt like framing is an ordinary field, however often it comes") {
+  std::string lines;
+  for (int i = 0; i < 20; i++) lines += "Transfer.Encoding: x\t\r\n";
+  CHECK(status_of(parse_with(lines)) == 200);
+}
+
 TEST_CASE("rows 59 to 68: framing of requests") {
   check_all({{"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
              {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400},

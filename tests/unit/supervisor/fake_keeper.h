@@ -248,7 +248,10 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
         break;
       case spawn: on_spawn(get<ipc::Spawn>(packet).id, bulk(packet)); break;
       case ipc::KeeperMessage::signal: on_signal(get<ipc::Signal>(packet)); break;
-      case acknowledge_exit: acknowledged.push_back(get<ipc::AcknowledgeExit>(packet).id); break;
+      case acknowledge_exit:
+        acknowledged.push_back(get<ipc::AcknowledgeExit>(packet).id);
+        CHECK_FALSE(saved_knows(acknowledged.back()));  // what a later supervisor would take for running
+        break;
       case notify: notified.emplace_back(get<ipc::Notify>(packet).text); break;
       case proxy_recipe: start_proxy(); break;
       case kill_proxy: killed_proxies.push_back(get<ipc::KillProxy>(packet).epoch); break;
@@ -288,13 +291,20 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     worker.err = UniqueFd(err[1]);
     return {UniqueFd(out[0]), UniqueFd(err[0])};
   }
+  bool saved_knows(std::uint64_t id) const {
+    if (!saved) return false;
+    for (const auto& app : saved->apps) {
+      for (const auto& one : app.workers) {
+        if (one.spawn_id == id) return true;
+      }
+    }
+    return false;
+  }
   void on_spawn(std::uint64_t id, const std::string& spec) {
     Worker& worker = workers[id];
     REQUIRE(ipc::decode_bulk(spec, worker.spec));
     worker.pid = 1'000'000'000 + static_cast<int>(id);  // no process anywhere
-    for (const auto& app : saved ? saved->apps : std::vector<supervisor::SavedApp>{}) {
-      for (const auto& one : app.workers) worker.saved_before = worker.saved_before || one.spawn_id == id;
-    }
+    worker.saved_before = saved_knows(id);
     spawned.push_back(id);
     auto [out, err] = open_pipes(worker);
     std::array<int, 2> fds = {out.get(), err.get()};
