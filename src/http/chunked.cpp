@@ -195,7 +195,8 @@ ChunkedDecoder::Event ChunkedDecoder::next(std::string_view& in) {
   return Event::more;
 }
 
-void ChunkedDecoder::reset() {
+void ChunkedDecoder::reset(std::uint64_t content_max) {
+  content_max_ = std::min(content_max, kContentLengthMax);
   state_ = State::size_first;
   digits_ = zeros_ = 0;
   left_ = content_bytes_ = chunks_ = 0;

@@ -284,6 +284,11 @@ void RequestHeadParser::reset() {
   consumed_ = 0;
 }
 
+void RequestHeadParser::resume(const HeadScan& scan) {
+  reset();
+  scan_ = scan;
+}
+
 Progress RequestHeadParser::reject(const Rejection& rejection) {
   rejection_ = rejection;
   return Progress::rejected;

@@ -176,6 +176,11 @@ void ResponseHeadParser::reset() {
   consumed_ = 0;
 }
 
+void ResponseHeadParser::resume(const HeadScan& scan) {
+  reset();
+  scan_ = scan;
+}
+
 Progress ResponseHeadParser::reject(const char* why) {
   rejection_ = {502, why};
   return Progress::rejected;

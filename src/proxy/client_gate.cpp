@@ -50,27 +50,24 @@ std::size_t ClientGate::Mix::operator()(std::uint64_t key) const {
 ClientGate::ClientGate() : connections_(0, Mix{random_seed()}) {}
 
 bool ClientGate::enter(const http::IpAddress& address, std::uint32_t limit, Slot& slot) {
+  if (limit == 0) return false;
   const std::uint64_t key = key_of(address);
+  Slot taken;
   {
     std::lock_guard lock(mutex_);
-    std::uint32_t& count = connections_[key];
-    if (count >= limit) {
-      if (count == 0) connections_.erase(key);
-      return false;
-    }
-    count++;
+    Address& counted = connections_.try_emplace(key, Address{*this, key}).first->second;
+    if (counted.connections >= limit) return false;
+    counted.connections++;
+    taken.address_ = &counted;
   }
-  Slot taken;
-  taken.gate_ = this;
-  taken.key_ = key;
-  slot = std::move(taken);
+  slot = std::move(taken);  // which may have to leave another
   return true;
 }
 
-void ClientGate::leave(std::uint64_t key) {
-  std::lock_guard lock(mutex_);
-  auto at = connections_.find(key);
-  if (--at->second == 0) connections_.erase(at);
+void ClientGate::leave(Address& address) {
+  ClientGate& gate = address.gate;
+  std::lock_guard lock(gate.mutex_);
+  if (--address.connections == 0) gate.connections_.erase(std::uint64_t{address.key});
 }
 
 std::size_t ClientGate::addresses() {

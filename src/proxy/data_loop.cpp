@@ -50,7 +50,15 @@ void DataLoop::stop() {
 }
 
 void DataLoop::on_wakeup(uv::Wakeup&) {
-  for (LoopCommand& order : commands_.take()) {
+  for (LoopCommand& order : commands_.take()) orders_.push_back(std::move(order));
+  loop_.defer(*this);
+}
+
+// By now this turn has seen whatever was on the connections before the orders were given: the ends of a dead worker's
+// are there before anybody has heard of its death. Those that it does not read for now, because a client is slow, are
+// found by looking.
+void DataLoop::run_deferred() {
+  for (LoopCommand& order : std::exchange(orders_, {})) {
     std::visit([this](auto& one) { obey(one); }, order);
   }
 }
@@ -58,28 +66,19 @@ void DataLoop::on_wakeup(uv::Wakeup&) {
 void DataLoop::obey(LoopPing& order) { events_.post({index_, LoopPong{order.number}}); }
 
 void DataLoop::obey(AskInFlight& order) {
-  asked_in_flight_.push_back(order.upstream);
-  loop_.defer(*this);
-}
-
-// The ends of a dead worker's connections are there before anybody has heard of its death: by now this turn has seen
-// them all. Those that it does not read for now, because a client is slow, are found by looking.
-void DataLoop::run_deferred() {
-  for (std::uint64_t upstream : std::exchange(asked_in_flight_, {})) {
-    context_.lost.blame(upstream, context_.suspects, loop_.now());
-    ipc::InFlight list = context_.lost.of(upstream, loop_.now());
-    sessions_.for_each([&](Session& session) {
-      const Exchange* exchange = session.exchange();
-      if (exchange == nullptr || !exchange->is_on(upstream)) return;
-      if (exchange->is_unread()) {
-        list.unread++;
-        return;
-      }
-      list.total++;
-      if (list.requests.size() < LostRequests::kRequestsMax) list.requests.push_back(exchange->describe());
-    });
-    events_.post({index_, LoopInFlight{upstream, std::move(list)}});
-  }
+  context_.lost.blame(order.upstream, context_.suspects, loop_.now());
+  ipc::InFlight list = context_.lost.of(order.upstream, loop_.now());
+  sessions_.for_each([&](Session& session) {
+    const Exchange* exchange = session.exchange();
+    if (exchange == nullptr || !exchange->is_on(order.upstream)) return;
+    if (exchange->is_unread()) {
+      list.unread++;
+      return;
+    }
+    list.total++;
+    if (list.requests.size() < LostRequests::kRequestsMax) list.requests.push_back(exchange->describe());
+  });
+  events_.post({index_, LoopInFlight{order.upstream, std::move(list)}});
 }
 
 void DataLoop::obey(StopLoop&) {
@@ -134,8 +133,9 @@ void DataLoop::obey(TakeListeners& order) {
     if (listener->name() == order.name && order.fds.empty()) listener->accept_all();
   }
   std::erase_if(listeners_, [&](const auto& one) { return one->name() == order.name; });
+  const std::string& name = *listener_names_.insert(order.name).first;
   for (UniqueFd& fd : order.fds) {
-    listeners_.push_back(std::make_unique<Listener>(loop_, order.name, std::move(fd), *this));
+    listeners_.push_back(std::make_unique<Listener>(loop_, name, std::move(fd), *this));
   }
   update_listeners();
   tell_if_quiet();
@@ -211,11 +211,11 @@ bool DataLoop::may_announce(const Listener& by, const ClientInfo& client) {
   return false;
 }
 
-void DataLoop::accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) {
+void DataLoop::accepted(Listener& by, UniqueFd fd, ClientInfo client) {
   const bool announced = by.proxy_protocol;
   if (announced ? !may_announce(by, client) : !admit(client)) return;
   auto session = std::make_unique<Session>(context_, *this, std::move(client));
-  if (!session->open(kind, std::move(fd))) return;
+  if (!session->open(std::move(fd))) return;
   if (announced) session->expect_proxy_header();
   sessions_.push_back(*session.release());
   session_count_++;

@@ -36,18 +36,21 @@ void Exchange::add_to_lost(std::uint64_t upstream, TimePoint now) {
   context_.lost.add(upstream, std::move(request), now, {fingerprint(), app_->settings().poison_after, app_->name()});
 }
 
+// 0, which suspects nobody: of a request that goes on for long, begun before its app was guarded.
 std::uint64_t Exchange::fingerprint() {
-  if (fingerprint_ == 0) {
-    fingerprint_ = context_.suspects.fingerprint_of(app_->name(), std::string_view(replay_).substr(0, head_bytes_));
+  if (fingerprint_ == 0 && !brief_) {
+    fingerprint_ = context_.suspects.fingerprint_of(app_->name(), request_.view().substr(0, replay_->head_size));
   }
   return fingerprint_;
 }
 
-bool Exchange::is_refused() {
+bool Exchange::refuse_poisoned() {
   if (!is_guarded() || !context_.suspects.any() || on_trial_) return false;
   switch (context_.suspects.ask(fingerprint(), app_->settings().poison_after, context_.loop.now())) {
     case Suspects::Verdict::pass: return false;
-    case Suspects::Verdict::refuse: reason_ = "in flight at too many deaths of workers in a row"; return true;
+    case Suspects::Verdict::refuse:
+      fail(Outcome::poisoned, "in flight at too many deaths of workers in a row");
+      return true;
     case Suspects::Verdict::trial: break;
   }
   on_trial_ = true;

@@ -7,45 +7,46 @@
 
 namespace rota::proxy {
 
-namespace {
-
-double milliseconds(std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
-
-}  // namespace
-
 void Exchange::on_read(uv::Stream&, std::string_view bytes) {
-  if (context_.logs_access() && first_byte_ns_ < 0) first_byte_ns_ = LoopContext::monotonic_ns() - started_ns_;
+  if (record_ != nullptr) record_->first_byte();
   connection_->connecting = false;
   if (state_ == State::awaiting_response) return take_heads(bytes);
   if (state_ == State::listening) {
     connection_->upstream().distrust();
-    reason_ = "bytes that nobody had asked for";
-    return fail(Outcome::upstream_invalid);
+    return fail(Outcome::upstream_invalid, "bytes that nobody had asked for");
   }
   relay(bytes);
 }
 
 // Interim heads and the final one, then what of the body came with it.
 void Exchange::take_heads(std::string_view bytes) {
+  std::unique_ptr<PartialHead> begun = std::move(partial_head_);
+  http::ResponseHeadParser& parser = context_.response_parser;
+  parser.resume(begun != nullptr ? begun->scan : http::HeadScan());
   std::string_view rest = bytes;
-  if (!response_input_.empty()) {
-    response_input_.append(bytes);
-    rest = response_input_;
+  if (begun != nullptr) {
+    begun->bytes.append(bytes);
+    rest = begun->bytes.view();
   }
   while (state_ == State::awaiting_response) {
-    http::Progress progress = response_parser_.parse(rest, method_, context_.response_head);
-    if (progress == http::Progress::rejected) {
-      reason_ = response_parser_.rejection().why;
-      return fail(Outcome::upstream_invalid);
-    }
+    const http::Progress progress = parser.parse(rest, method_, context_.response_head);
+    if (progress == http::Progress::rejected) return fail(Outcome::upstream_invalid, parser.rejection().why);
     if (progress == http::Progress::incomplete) {
-      // assign() copes with a source inside its own string.
-      response_input_.assign(rest.data(), rest.size());
+      if (rest.empty()) return;
+      if (begun == nullptr) begun = std::make_unique<PartialHead>();
+      begun->scan = parser.scan_state();
+      if (begun->bytes.empty()) {
+        begun->bytes.append(rest);
+      } else {
+        begun->bytes.remove_prefix(begun->bytes.size() - rest.size());
+      }
+      partial_head_ = std::move(begun);
       return;  // the deadline of the response goes on
     }
-    rest.remove_prefix(response_parser_.consumed());
+    rest.remove_prefix(parser.consumed());
     if (context_.response_head.status == 101) return switch_protocols(rest);
     if (!take_head()) return;
+    parser.reset();
   }
   relay(rest);
 }
@@ -54,15 +55,13 @@ void Exchange::take_heads(std::string_view bytes) {
 // way. What the client had sent behind its request has waited for this, or becomes its next request.
 void Exchange::switch_protocols(std::string_view rest) {
   const http::ResponseHead& head = context_.response_head;
-  const char* why = websocket_ ? http::why_no_websocket(head, websocket_accept_) : "a switch that was not asked for";
+  const char* why =
+      websocket_ != nullptr ? http::why_no_websocket(head, websocket_->accept) : "a switch that was not asked for";
   if (why == nullptr && upload_ != Upload::complete) why = "a switch before the request was complete";
-  if (why != nullptr) {
-    reason_ = why;
-    return fail(Outcome::upstream_invalid);
-  }
-  status_ = head.status;
+  if (why != nullptr) return fail(Outcome::upstream_invalid, why);
+  status_ = static_cast<std::uint16_t>(head.status);
   note_answer();
-  keep_only_the_head();
+  forget_replay();
   disarm();
   client_->response_head(head);
   if (!client_->flush()) return finish(Outcome::client_closed, status_, false);
@@ -70,42 +69,39 @@ void Exchange::switch_protocols(std::string_view rest) {
   std::string held;
   bool ended = false;
   uv::Stream& client = client_->become_tunnel(held, ended);
-  tunnel_ = std::make_unique<Tunnel>(context_, client, connection_->stream(), *this);
-  tunnel_->begin(held, ended, rest);
+  websocket_->tunnel = std::make_unique<Tunnel>(context_, client, connection_->stream(), *websocket_);
+  websocket_->tunnel->begin(held, ended, rest);
 }
 
-void Exchange::tunnel_ended(Outcome outcome) {
-  if (tunnel_->worker_ended()) note_loss();  // if it has died; else nobody will ask
-  finish(outcome, status_, false);
+void Exchange::WebSocket::tunnel_ended(Outcome outcome) {
+  if (tunnel->worker_ended()) exchange.note_loss();  // if it has died; else nobody will ask
+  exchange.finish(outcome, exchange.status_, false);
 }
 
 bool Exchange::take_head() {
   const http::ResponseHead& head = context_.response_head;
   if (head.status < 200) {
     if (++interim_ > kInterimMax) {
-      reason_ = "more interim responses than anybody needs";
-      fail(Outcome::upstream_invalid);
+      fail(Outcome::upstream_invalid, "more interim responses than anybody needs");
       return false;
     }
-    response_parser_.reset();
     client_->response_head(head);
     if (client_->flush()) return true;
     finish(Outcome::client_closed, 0, false);
     return false;
   }
   state_ = State::relaying;
-  status_ = head.status;
+  status_ = static_cast<std::uint16_t>(head.status);
   note_answer();
-  keep_only_the_head();
+  forget_replay();
   body_kind_ = head.framing.kind;
   body_left_ = head.framing.length;
-  decoded_ = body_kind_ == http::BodyKind::chunked;
-  if (decoded_) decoder_.reset();
+  if (body_kind_ == http::BodyKind::chunked) decoder_ = context_.take_decoder();
   worker_keeps_alive_ = head.keep_alive && !last_of_connection_;
   close_announced_ = head.close_announced;
   drops_trailers_ = head.nominates_trailers;
-  keep_alive_timeout_s_ = head.keep_alive_timeout_s;
-  keep_alive_max_ = head.keep_alive_max;
+  keep_alive_timeout_s_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(head.keep_alive_timeout_s, UINT16_MAX));
+  keep_alive_max_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(head.keep_alive_max, UINT16_MAX));
   client_->response_head(head);
   return true;
 }
@@ -116,25 +112,20 @@ bool Exchange::take_body(std::string_view& bytes) {
     case http::BodyKind::none: return true;
     case http::BodyKind::length: {
       std::string_view part = bytes.substr(0, body_left_);
-      client_->response_body(part);
-      bytes_sent_ += part.size();
+      pass_on(part);
       body_left_ -= part.size();
       bytes.remove_prefix(part.size());
       if (body_left_ == 0) body_kind_ = http::BodyKind::none;
       return true;
     }
     case http::BodyKind::until_close:
-      client_->response_body(bytes);
-      bytes_sent_ += bytes.size();
+      pass_on(bytes);
       bytes = {};
       return true;
     case http::BodyKind::chunked:
       while (true) {
-        switch (decoder_.next(bytes)) {
-          case http::ChunkedDecoder::Event::data:
-            client_->response_body(decoder_.data());
-            bytes_sent_ += decoder_.data().size();
-            break;
+        switch (decoder_->next(bytes)) {
+          case http::ChunkedDecoder::Event::data: pass_on(decoder_->data()); break;
           case http::ChunkedDecoder::Event::more: return true;
           case http::ChunkedDecoder::Event::done: body_kind_ = http::BodyKind::none; return true;
           case http::ChunkedDecoder::Event::error: return false;
@@ -142,6 +133,15 @@ bool Exchange::take_body(std::string_view& bytes) {
       }
   }
   return true;
+}
+
+void Exchange::pass_on(std::string_view body) {
+  client_->response_body(body);
+  if (record_ != nullptr) record_->bytes_sent += body.size();
+}
+
+void Exchange::note_sent(std::size_t bytes) {
+  if (record_ != nullptr) record_->bytes_sent = bytes;
 }
 
 void Exchange::relay(std::string_view bytes) {
@@ -152,35 +152,45 @@ void Exchange::relay(std::string_view bytes) {
   pace_worker(came);
 }
 
+// A response is read in pieces that the client's buffers have room for, so that nothing of it waits here.
 void Exchange::pace_worker(std::size_t came) {
-  uv::Stream& worker = connection_->stream();
-  if (client_->congested()) {
-    // The client's own write deadline runs now.
-    disarm();
-    worker.stop_reading();
-    worker.limit_reads(kReadMin);
-    return;
+  if (client_->congested()) return wait_for_client();
+  if (came >= kReadMin) {
+    const std::size_t room = client_->room();
+    if (room < kReadMin) {
+      client_->await_room();
+      return wait_for_client();
+    }
+    connection_->stream().limit_reads(room);
   }
-  if (came >= kReadMin) worker.limit_reads(std::max(client_->room(), kReadMin));
   context_.arm(*this, app_->settings().idle_timeout);
 }
 
+// The client's own deadline runs now. It may take long: what only a fast one makes good use of is given back.
+void Exchange::wait_for_client() {
+  disarm();
+  uv::Stream& worker = connection_->stream();
+  worker.stop_reading();
+  worker.limit_reads(kReadMin);
+  keep_only_what_tells();
+}
+
 void Exchange::body_broken() {
-  reason_ = decoder_.rejection().why;
+  const char* why = decoder_->rejection().why;
   // Broken from its first piece on, and nothing of it sent: an error that can still be told as one.
   if (client_->take_back()) {
-    bytes_sent_ = 0;
-    return fail(Outcome::upstream_invalid);
+    note_sent(0);
+    return fail(Outcome::upstream_invalid, why);
   }
   // What came before the fault was good: it goes out, and the missing end says that the rest did not.
   static_cast<void>(client_->flush());
-  finish(Outcome::upstream_truncated, status_, false);
+  finish(Outcome::upstream_truncated, status_, false, why);
 }
 
 void Exchange::complete(bool surplus) {
   static const std::vector<http::Field> kNoTrailers;
-  bool trailers = decoded_ && !drops_trailers_;
-  client_->response_end(trailers ? decoder_.trailers() : kNoTrailers);
+  const bool trailers = decoder_ != nullptr && !drops_trailers_;
+  client_->response_end(trailers ? decoder_->trailers() : kNoTrailers);
   if (!client_->flush()) return finish(Outcome::client_closed, status_, false);
   // Pooled only when both messages are wholly done and not a byte is left over.
   drop_connection(worker_keeps_alive_ && !surplus && upload_ == Upload::complete && !deaf_ &&
@@ -200,14 +210,15 @@ void Exchange::client_writable() {
 
 void Exchange::on_end(uv::Stream&) {
   if (state_ != State::relaying) return attempt_failed(true, 0);
+  const char* reason = "";
   if (body_kind_ == http::BodyKind::until_close) {
     // On a Unix socket a worker that dies ends its connection as one that is done. So the end counts when it was
     // announced.
     if (close_announced_ || connection_->upstream().kind() != ipc::UpstreamKind::unix_path) return complete(false);
-    reason_ = "an end that neither a length, nor chunks, nor Connection: close had announced";
+    reason = "an end that neither a length, nor chunks, nor Connection: close had announced";
   }
   note_loss();
-  finish(Outcome::upstream_truncated, status_, false);
+  finish(Outcome::upstream_truncated, status_, false, reason);
 }
 
 void Exchange::on_error(uv::Stream&, int error) {
@@ -229,14 +240,14 @@ void Exchange::on_write_error(uv::Stream& stream, int error) {
 
 void Exchange::abort(Outcome outcome, int status, std::string_view text) {
   if (status == 0 || state_ == State::relaying || state_ == State::tunnelling) return finish(outcome, status_, false);
-  bytes_sent_ = client_->own_response(status, outcome, text);
+  note_sent(client_->own_response(status, outcome, text));
   finish(outcome, status, true);
 }
 
-void Exchange::fail(Outcome outcome) {
+void Exchange::fail(Outcome outcome, const char* reason) {
   const OutcomeInfo& info = info_of(outcome);
-  bytes_sent_ = client_->own_response(info.status, outcome, info.text);
-  finish(outcome, info.status, true);
+  note_sent(client_->own_response(info.status, outcome, info.text));
+  finish(outcome, info.status, true, reason);
 }
 
 void Exchange::drop_connection(bool keep) {
@@ -245,22 +256,24 @@ void Exchange::drop_connection(bool keep) {
   upstream.release(std::move(connection_), keep, keep_alive_timeout_s_, keep_alive_max_);
 }
 
-void Exchange::finish(Outcome outcome, int status, bool whole) {
+void Exchange::finish(Outcome outcome, int status, bool whole, const char* reason) {
   disarm();
-  if (tunnel_ != nullptr) {
-    bytes_received_ += tunnel_->from_client();
-    bytes_sent_ = tunnel_->from_worker();
-    tunnel_->stop();
-    context_.loop.retire(std::move(tunnel_));
+  if (websocket_ != nullptr && websocket_->tunnel != nullptr) {
+    Tunnel& tunnel = *websocket_->tunnel;
+    if (record_ != nullptr) record_->bytes_received += tunnel.from_client();
+    note_sent(tunnel.from_worker());
+    tunnel.stop();
+    context_.loop.retire(std::move(websocket_->tunnel));
   }
+  partial_head_.reset();
+  if (decoder_ != nullptr) context_.give_back(std::move(decoder_));
   // Pieces of a body that broke its framing in the same read: they must not become part of another request.
   context_.to_worker.clear();
   app_->stop_holding(*this);
   end_trial();
   drop_connection(false);
   state_ = State::idle;
-  // What began before there was a log has noted nothing: the notes are an earlier request's.
-  if (context_.logs_access() && wall_ms_ != 0) log(outcome, status);
+  if (record_ != nullptr && context_.logs_access()) log(outcome, status, reason);
   App& app = *app_;
   app.exchange_ended();
   // This object may serve another request from here on.
@@ -268,30 +281,14 @@ void Exchange::finish(Outcome outcome, int status, bool whole) {
   app.upstream_freed();
 }
 
-void Exchange::log(Outcome outcome, int status) {
+void Exchange::log(Outcome outcome, int status, const char* reason) {
   AccessRecord record;
-  record.time_ms = wall_ms_;
-  record.client = notes_.client;
-  record.request_id = notes_.request_id;
-  record.method = notes_.method;
-  record.host = notes_.host;
-  record.target = notes_.target;
+  record_->tell(record);
   record.status = status;
-  record.bytes_sent = bytes_sent_;
-  record.bytes_received = bytes_received_;
   record.app = app_->name();
-  record.slot = slot_;
-  record.upstream = upstream_;
-  std::int64_t total = LoopContext::monotonic_ns() - started_ns_;
-  record.total_ms = milliseconds(total);
-  record.queue_ms = milliseconds(slot_ < 0 ? total : queue_ns_);
-  record.connect_ms = milliseconds(connect_ns_);
-  record.first_byte_ms = first_byte_ns_ < 0 ? -1 : milliseconds(first_byte_ns_);
   record.retries = retries_;
   record.outcome = info_of(outcome).word;
-  record.reason = reason_;
-  record.user_agent = notes_.user_agent;
-  record.referer = notes_.referer;
+  record.reason = reason;
   context_.log_access(record);
 }
 

@@ -4,14 +4,10 @@
 
 namespace rota::proxy {
 
-Listener::Listener(uv::Loop& loop, std::string name, UniqueFd fd, ListenerOwner& owner)
-    : name_(std::make_shared<const std::string>(std::move(name))),
-      fd_(std::move(fd)),
-      owner_(owner),
-      watcher_(loop, fd_.get(), *this) {
+Listener::Listener(uv::Loop& loop, const std::string& name, UniqueFd fd, ListenerOwner& owner)
+    : name_(name), fd_(std::move(fd)), owner_(owner), watcher_(loop, fd_.get(), *this) {
   sys::SocketAddress local = sys::local_address(fd_.get());
   port_ = local.port();
-  if (local.family() == AF_UNIX) kind_ = uv::Stream::Kind::unix_socket;
 }
 
 bool Listener::accept_one() {
@@ -21,8 +17,8 @@ bool Listener::accept_one() {
     ClientInfo client;
     set_peer(client, got.peer);
     client.port = port_;
-    client.listener = name_;
-    owner_.accepted(*this, kind_, std::move(got.fd), std::move(client));
+    client.listener = &name_;
+    owner_.accepted(*this, std::move(got.fd), std::move(client));
     return true;
   }
   if (got.error == EMFILE || got.error == ENFILE || got.error == ENOBUFS || got.error == ENOMEM) {

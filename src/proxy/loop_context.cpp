@@ -11,9 +11,10 @@ LoopContext::LoopContext(uv::Loop& loop_in, LogWriter& log_writer, Suspects& sus
       events(events_in),
       suspects(suspects_in),
       state(std::make_shared<ipc::ProxyState>()),
+      request_parser(http::HeadLimits{}),
+      response_parser(kResponseLimits),
       log_writer_(log_writer) {
   lines_.reserve(kLinesMax + 4096);
-  spare_.reserve(kSpareMax);
 }
 
 LoopContext::~LoopContext() = default;
@@ -53,20 +54,23 @@ void LoopContext::flush_access_log() {
 }
 
 std::unique_ptr<Exchange> LoopContext::take_exchange() {
-  if (spare_.empty()) return std::make_unique<Exchange>(*this);
-  std::unique_ptr<Exchange> exchange = std::move(spare_.back());
-  spare_.pop_back();
-  return exchange;
+  std::unique_ptr<Exchange> exchange = exchanges_.take();
+  return exchange != nullptr ? std::move(exchange) : std::make_unique<Exchange>(*this);
 }
 
 void LoopContext::give_back(std::unique_ptr<Exchange> exchange) {
   // A method of it may be on the stack: it is never destroyed here, and taken again only by a later callback.
-  if (spare_.size() < kSpareMax) {
-    exchange->trim();
-    spare_.push_back(std::move(exchange));
-  } else {
-    loop.retire(std::move(exchange));
-  }
+  exchange->trim();
+  if (!exchanges_.give_back(exchange)) loop.retire(std::move(exchange));
 }
+
+std::unique_ptr<http::ChunkedDecoder> LoopContext::take_decoder(std::uint64_t content_max) {
+  std::unique_ptr<http::ChunkedDecoder> decoder = decoders_.take();
+  if (decoder == nullptr) return std::make_unique<http::ChunkedDecoder>(content_max);
+  decoder->reset(content_max);
+  return decoder;
+}
+
+void LoopContext::give_back(std::unique_ptr<http::ChunkedDecoder> decoder) { decoders_.give_back(decoder); }
 
 }  // namespace rota::proxy

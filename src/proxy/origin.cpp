@@ -46,6 +46,24 @@ std::string_view RequestIds::next() {
   return {text_.data(), text_.size()};
 }
 
+std::optional<std::uint64_t> RequestIds::number_of(std::string_view id) const {
+  if (id.size() != text_.size()) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const char digit : id.substr(16)) {
+    const bool letter = digit >= 'a' && digit <= 'f';
+    if (!letter && (digit < '0' || digit > '9')) return std::nullopt;
+    number = number << 4 | static_cast<std::uint64_t>(letter ? digit - 'a' + 10 : digit - '0');
+  }
+  return text_of(number) == id ? std::optional(number) : std::nullopt;
+}
+
+std::string RequestIds::text_of(std::uint64_t number) const {
+  std::string text(text_.size(), '0');
+  write_hex(text.data(), loop_);
+  write_hex(text.data() + 16, number);
+  return text;
+}
+
 std::optional<http::IpAddress> believed_client(const http::Hops& hops, const ipc::ProxyState& state) {
   // From the front, with the same result: whatever stands before a hop that is not trusted, or cannot be read, counts
   // for nothing.

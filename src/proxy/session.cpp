@@ -10,15 +10,13 @@
 namespace rota::proxy {
 
 Session::Session(LoopContext& context, SessionOwner& owner, ClientInfo client)
-    : context_(context), owner_(owner), client_(std::move(client)), parser_(context.head_limits()) {}
+    : context_(context), owner_(owner), client_(std::move(client)) {}
 
 Session::~Session() { ROTA_CHECK(exchange_ == nullptr); }
 
-bool Session::open(uv::Stream::Kind kind, UniqueFd fd) {
-  auto stream = uv::Stream::open(context_.loop, kind, std::move(fd), *this);
-  if (!stream) return false;
-  stream_ = std::move(*stream);
-  context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->header);
+bool Session::open(UniqueFd fd) {
+  if (!stream_.open(context_.loop, std::move(fd), *this)) return false;
+  await_bytes(context_.draining() ? kIdleGrace : context_.state->header);
   return true;
 }
 
@@ -44,8 +42,8 @@ void Session::on_read(uv::Stream&, std::string_view bytes) {
       return;
     }
     case State::lingering:
-      lingered_bytes_ += bytes.size();
-      if (lingered_bytes_ > kLingerBytesMax) end();
+      if (bytes.size() > left_) return end();
+      left_ -= bytes.size();
       return;
     case State::tunnelling:
     case State::ended: return;
@@ -67,65 +65,78 @@ void Session::take_proxy_header(std::string_view bytes) {
 }
 
 void Session::read_ahead(std::string_view bytes) {
-  input_.append(bytes);
+  hold(bytes);
   // The worker's answer must come first; until then the client's further requests wait in its own kernel buffer.
-  if (input_.size() >= kPipelinedMax) stream_->stop_reading();
+  if (unread_->bytes.size() >= kPipelinedMax) stream_.stop_reading();
+}
+
+void Session::hold(std::string_view bytes) {
+  if (unread_ == nullptr) unread_ = std::make_unique<Unread>(*this);
+  unread_->bytes.append(bytes);
 }
 
 // One head at most: a pipelined successor waits for its predecessor's end.
 void Session::take(std::string_view bytes) {
-  std::size_t used = 0;
-  if (input_.empty()) {
-    used = take_head(bytes);
-    if (state_ != State::lingering && state_ != State::ended) input_.assign(bytes.substr(used));
-  } else {
-    input_.append(bytes);
-    // take_head() reads spans of input_: nothing may touch it meanwhile.
-    std::string held;
-    held.swap(input_);
-    used = take_head(held);
-    if (state_ != State::lingering && state_ != State::ended) {
-      held.erase(0, used);
-      input_.swap(held);
-    }
+  if (unread_ != nullptr) {
+    hold(bytes);
+    return take_unread();
   }
-  if (exchange_ != nullptr && input_.size() >= kPipelinedMax) stream_->stop_reading();
-  if (state_ == State::idle && used > 0 && !input_.empty()) become_idle();
+  const std::size_t used = take_head({}, bytes);
+  if (state_ == State::lingering || state_ == State::ended || used == bytes.size()) return;
+  hold(bytes.substr(used));
+  after_head(used);
 }
 
-bool Session::next_request_waits() {
-  return !input_.empty() && (stream_->congested() || static_cast<uv::Deferred&>(*this).linked());
+void Session::take_unread() {
+  // take_head() reads spans of its bytes: nothing may touch them meanwhile.
+  std::unique_ptr<Unread> unread = std::move(unread_);
+  const std::size_t used = take_head(unread->scan, unread->bytes.view());
+  if (state_ == State::lingering || state_ == State::ended || used == unread->bytes.size()) return;
+  unread->bytes.remove_prefix(used);
+  unread_ = std::move(unread);
+  after_head(used);
 }
 
-// The next pipelined request, once the client has taken enough of the answers before it.
-void Session::run_deferred() {
-  if (state_ == State::idle && stream_ != nullptr && !input_.empty() && !stream_->congested()) take({});
+// What is held now is the beginning of a head, or what came behind the one that was `used`.
+void Session::after_head(std::size_t used) {
+  unread_->scan = used == 0 ? context_.request_parser.scan_state() : http::HeadScan();
+  if (exchange_ != nullptr && unread_->bytes.size() >= kPipelinedMax) stream_.stop_reading();
+  if (state_ == State::idle && used > 0) become_idle();
 }
 
-std::size_t Session::take_head(std::string_view bytes) {
+bool Session::next_request_waits() { return stream_.waits() || (unread_ != nullptr && unread_->linked()); }
+
+// The next pipelined request, once the client has taken the answers before it.
+void Session::take_next() {
+  if (state_ == State::idle && stream_.is_open() && !stream_.waits()) take_unread();
+}
+
+std::size_t Session::take_head(const http::HeadScan& scan, std::string_view bytes) {
+  http::RequestHeadParser& parser = context_.request_parser;
+  parser.resume(scan);
+  parser.set_limits(context_.head_limits());
   http::RequestHead& head = context_.request_head;
-  switch (parser_.parse(bytes, head)) {
+  switch (parser.parse(bytes, head)) {
     case http::Progress::incomplete:
       if (peer_closed_) {
         linger();  // the rest cannot come any more
         return bytes.size();
       }
-      stream_->start_reading();
-      if (state_ == State::idle && !parser_.untouched()) {
+      stream_.start_reading();
+      if (state_ == State::idle && !parser.untouched()) {
         // From the first byte on the whole head has one deadline, however its bytes drip.
         state_ = State::reading_head;
-        context_.arm(*this, context_.state->header);
+        await_bytes(context_.state->header);
       }
       return 0;
     case http::Progress::rejected:
       keep_alive_ = false;
       method_ = http::Method::other;
-      refuse(parser_.rejection().status, Outcome::bad_request, parser_.rejection().why, nullptr);
+      refuse(parser.rejection().status, Outcome::bad_request, parser.rejection().why, nullptr);
       return bytes.size();
     case http::Progress::complete: break;
   }
-  std::size_t head_size = parser_.consumed();
-  parser_.reset();
+  const std::size_t head_size = parser.consumed();
   disarm();
   return head_size + start_exchange(bytes.substr(head_size));
 }
@@ -134,10 +145,10 @@ std::size_t Session::start_exchange(std::string_view body) {
   http::RequestHead& head = context_.request_head;
   state_ = State::in_exchange;
   method_ = head.method;
-  client_minor_ = head.version_minor;
+  client_minor_ = static_cast<std::uint8_t>(head.version_minor);
   keep_alive_ = head.keep_alive && !context_.draining();
   body_kind_ = head.framing.kind;
-  body_left_ = head.framing.length;
+  left_ = head.framing.length;
   framing_ = http::ClientFraming::none;
   head_sent_ = false;
   passes_trailers_ = !head.nominates_trailers;
@@ -145,7 +156,7 @@ std::size_t Session::start_exchange(std::string_view body) {
   NotedFields noted = noted_fields(head);
   wants_json_ = wants_json(noted.accept);
   std::uint64_t body_max = context_.state->body_max.count;
-  if (body_max > 0 && body_kind_ == http::BodyKind::length && body_left_ > body_max) {
+  if (body_max > 0 && body_kind_ == http::BodyKind::length && left_ > body_max) {
     refuse(413, Outcome::body_too_large, info_of(Outcome::body_too_large).text, &head);
     return body.size();
   }
@@ -159,19 +170,12 @@ std::size_t Session::start_exchange(std::string_view body) {
   exchange_ = context_.take_exchange();
   const http::Forwarding& forwarding = context_.origin.judge(head, client_, *context_.state);
   exchange_->start(*this, *routed.app, head, forwarding);
-  if (context_.logs_access()) {
-    RequestNotes& notes = exchange_->notes();
-    notes.client = context_.origin.shown();
-    notes.request_id = forwarding.request_id;
-    notes.method = head.method_text;
-    notes.host = head.host;
-    notes.target = head.target;
-    notes.user_agent = noted.user_agent;
-    notes.referer = noted.referer;
+  if (ExchangeRecord* record = exchange_->record()) {
+    record->note({context_.origin.shown(), forwarding.request_id, head.method_text, head.host, head.target,
+                  noted.user_agent, noted.referer});
   }
-  if (body_kind_ == http::BodyKind::chunked) {
-    decoder_ = std::make_unique<http::ChunkedDecoder>(body_max > 0 ? body_max : UINT64_MAX);
-  }
+  if (body_kind_ == http::BodyKind::chunked)
+    decoder_ = context_.take_decoder(body_max > 0 ? body_max : http::kContentLengthMax);
   if (body_complete()) {
     exchange_->upload_complete();
     exchange_->begin();
@@ -186,13 +190,13 @@ std::size_t Session::start_exchange(std::string_view body) {
 std::size_t Session::feed_body(std::string_view bytes) {
   if (body_complete() || bytes.empty()) return 0;
   std::string_view rest = bytes;
-  body_progress_ += rest.size();
-  if (body_progress_ >= kBodyProgressMin && !upload_paused_ && state_ == State::in_exchange) arm_body();
+  if (awaited_ == Awaited::bytes) progress_ += static_cast<std::uint32_t>(rest.size());
+  if (progress_ >= kBodyProgressMin && !upload_paused_ && state_ == State::in_exchange) arm_body();
   if (body_kind_ == http::BodyKind::length) {
-    std::string_view part = rest.substr(0, body_left_);
-    body_left_ -= part.size();
+    std::string_view part = rest.substr(0, left_);
+    left_ -= part.size();
     rest.remove_prefix(part.size());
-    if (body_left_ == 0) body_kind_ = http::BodyKind::none;
+    if (left_ == 0) body_kind_ = http::BodyKind::none;
     exchange_->upload(part);
   } else {
     while (exchange_ != nullptr && !body_complete()) {
@@ -215,7 +219,7 @@ std::size_t Session::feed_body(std::string_view bytes) {
   // The exchange may have ended meanwhile: its answer was ours, or the client is gone.
   if (exchange_ == nullptr) return bytes.size();
   if (body_complete()) {
-    disarm();
+    watch_writing();
     if (decoder_ != nullptr && passes_trailers_) {
       exchange_->upload_complete(decoder_->trailers());
     } else {
@@ -232,7 +236,7 @@ void Session::on_end(uv::Stream&) {
   switch (state_) {
     case State::reading_proxy_header: return end();
     case State::idle:
-      if (next_request_waits()) return;
+      if (unread_ != nullptr && next_request_waits()) return;
       return linger();
     case State::reading_head: return linger();
     case State::in_exchange:
@@ -244,7 +248,7 @@ void Session::on_end(uv::Stream&) {
       }
       return;
     case State::lingering:
-      if (stream_->queued() == 0) end();
+      if (stream_.queued() == 0) end();
       return;
     case State::tunnelling:
     case State::ended: return;
@@ -259,30 +263,35 @@ void Session::on_error(uv::Stream&, int) {
 
 void Session::pause_upload() {
   upload_paused_ = true;
-  stream_->stop_reading();
-  disarm();
+  stream_.stop_reading();
+  watch_writing();
 }
 
 void Session::resume_upload() {
   upload_paused_ = false;
   if (exchange_ == nullptr || peer_closed_) return;
-  stream_->start_reading();
+  stream_.start_reading();
   if (!body_complete() && state_ == State::in_exchange) arm_body();
 }
 
 void Session::arm_body() {
-  body_progress_ = 0;
-  context_.arm(*this, context_.state->body);
+  await_bytes(context_.state->body);
+  progress_ = 0;
+}
+
+void Session::await_bytes(Duration limit) {
+  awaited_ = Awaited::bytes;
+  context_.arm(*this, limit);
 }
 
 // What the client has sent behind the handshake goes through the tunnel; more of it has been left in the kernel.
 uv::Stream& Session::become_tunnel(std::string& held, bool& ended) {
   state_ = State::tunnelling;
   disarm();
-  write_deadline_.disarm();
-  held.swap(input_);
+  if (unread_ != nullptr) held = unread_->bytes.view();
+  unread_.reset();
   ended = peer_closed_;
-  return *stream_;
+  return stream_;
 }
 
 // --- between and after exchanges
@@ -290,7 +299,7 @@ uv::Stream& Session::become_tunnel(std::string& held, bool& ended) {
 
 void Session::exchange_finished(bool whole) {
   context_.give_back(std::move(exchange_));
-  decoder_.reset();
+  if (decoder_ != nullptr) context_.give_back(std::move(decoder_));
   upload_paused_ = false;
   if (state_ == State::ended || state_ == State::tunnelling) return end();
   if (whole) return after_response();
@@ -298,7 +307,7 @@ void Session::exchange_finished(bool whole) {
   // reset.
   keep_alive_ = false;
   if (framing_ == http::ClientFraming::until_close || framing_ == http::ClientFraming::none) {
-    stream_->reset_on_close();
+    stream_.reset_on_close();
     return end();
   }
   linger();
@@ -306,30 +315,21 @@ void Session::exchange_finished(bool whole) {
 
 void Session::after_response() {
   if (state_ == State::ended) return end();
-  if (!keep_alive_ || !body_complete() || (peer_closed_ && input_.empty())) return linger();
+  if (!keep_alive_ || !body_complete() || (peer_closed_ && unread_ == nullptr)) return linger();
   become_idle();
 }
 
 void Session::become_idle() {
   state_ = State::idle;
-  parser_.set_limits(context_.head_limits());
-  if (!input_.empty()) {
-    context_.loop.defer(*this);
-  } else if (input_.capacity() > 64) {
-    std::string().swap(input_);  // an idle connection owns no buffer
-  }
-  if (input_.size() >= kPipelinedMax) {
-    stream_->stop_reading();
-  } else if (!peer_closed_) {
-    stream_->start_reading();
-  }
+  if (unread_ != nullptr) context_.loop.defer(*unread_);
+  if (unread_ != nullptr && unread_->bytes.size() >= kPipelinedMax) stream_.stop_reading();
+  if (!stream_.waits()) resume_reading();
   arm_idle();
 }
 
-// While a response is still going out the write deadline rules, and no other.
 void Session::arm_idle() {
-  if (stream_->queued() > 0) return disarm();
-  context_.arm(*this, context_.draining() ? kIdleGrace : context_.state->idle);
+  if (stream_.waits()) return watch_writing();
+  await_bytes(context_.draining() ? kIdleGrace : context_.state->idle);
 }
 
 void Session::drain() {
@@ -345,15 +345,17 @@ void Session::cut() {
 // RFC 9112 9.6: our side is closed first; the peer reads what we said and closes; only then, or after a while, do we.
 void Session::linger() {
   state_ = State::lingering;
-  std::string().swap(input_);
-  stream_->shut_down_writing();
-  if (peer_closed_ && stream_->queued() == 0) return end();
-  if (!peer_closed_) stream_->start_reading();
-  disarm();
-  if (stream_->queued() == 0) context_.arm(*this, kLinger);
+  unread_.reset();
+  left_ = kLingerBytesMax;
+  stream_.shut_down_writing();
+  if (peer_closed_ && stream_.queued() == 0) return end();
+  if (!peer_closed_) stream_.start_reading();
+  watch_writing();
+  if (!stream_.waits()) await_bytes(kLinger);
 }
 
 void Session::on_deadline() {
+  if (awaited_ == Awaited::room) return write_deadline();
   switch (state_) {
     case State::reading_proxy_header:
     case State::idle:
@@ -373,11 +375,10 @@ void Session::on_deadline() {
 void Session::end() {
   state_ = State::ended;
   disarm();
-  write_deadline_.disarm();
-  if (stream_ == nullptr) return;
+  if (!stream_.is_open()) return;
   // Unsent bytes of a response that was not finished must not look like its end.
-  if (stream_->queued() > 0) stream_->reset_on_close();
-  stream_.reset();
+  if (stream_.queued() > 0) stream_.reset_on_close();
+  stream_.close();
   owner_.session_ended(*this);
 }
 

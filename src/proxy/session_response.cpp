@@ -35,7 +35,7 @@ void Session::response_head(const http::ResponseHead& head) {
     options.trailers = wants_trailers_ && framing_ == http::ClientFraming::chunked;
     // What is left of the request is no longer waited for: a client may rightly stop sending it now.
     state_ = State::responding;
-    disarm();
+    watch_writing();
   }
   gather.begin_text();
   http::append_response_head(gather.text(), head, options);
@@ -78,7 +78,7 @@ bool Session::flush() {
   }
   if (gather.empty()) return true;
   head_sent_ = state_ == State::responding;
-  int error = stream_->write(gather.parts());
+  int error = stream_.write(gather.parts());
   gather.clear();
   if (error != 0) {
     state_ = State::ended;
@@ -88,20 +88,39 @@ bool Session::flush() {
   return true;
 }
 
-bool Session::congested() const { return stream_ != nullptr && stream_->queued() > 0; }
+bool Session::congested() const { return stream_.is_open() && stream_.waits(); }
 
-std::size_t Session::room() const { return stream_ != nullptr ? stream_->room() : uv::Stream::kReadMax; }
+std::size_t Session::room() const { return stream_.is_open() ? stream_.room() : uv::Stream::kReadMax; }
+
+void Session::await_room() {
+  stop_reading_ahead();
+  stream_.await_room();
+  watch_writing();
+}
 
 void Session::watch_writing() {
-  if (stream_->queued() == 0) return write_deadline_.disarm();
-  if (write_deadline_.armed()) return;
-  progress_at_arm_ = stream_->progress();
-  context_.arm(write_deadline_, context_.state->write);
+  if (state_ == State::in_exchange && !body_complete() && !upload_paused_) return;
+  if (!stream_.waits()) return disarm();
+  if (armed() && awaited_ == Awaited::room) return;
+  stop_reading_ahead();
+  awaited_ = Awaited::room;
+  progress_ = stream_.progress();
+  context_.arm(*this, context_.state->write);
+}
+
+// Who does not take his answers need not have further requests read: they can wait in the kernel, as the answers do.
+void Session::stop_reading_ahead() {
+  if (body_complete() && state_ != State::lingering) stream_.stop_reading();
+}
+
+void Session::resume_reading() {
+  if (peer_closed_ || upload_paused_ || (unread_ != nullptr && unread_->bytes.size() >= kPipelinedMax)) return;
+  stream_.start_reading();
 }
 
 // A slow reader is not a dead one: only who has taken next to nothing since then is cut off.
 void Session::write_deadline() {
-  if (stream_->progress() - progress_at_arm_ >= kWriteProgressMin) return watch_writing();
+  if (stream_.progress() - progress_ >= kWriteProgressMin) return watch_writing();
   state_ = State::ended;
   if (exchange_ != nullptr) return exchange_->abort(Outcome::client_write_timeout);
   end();
@@ -165,19 +184,21 @@ void Session::log_refusal(int status, Outcome outcome, std::string_view why, std
 }
 
 void Session::on_writable(uv::Stream&) {
-  watch_writing();
-  bool sent = stream_->queued() == 0;
   switch (state_) {
     case State::in_exchange:
-    case State::responding: return exchange_->client_writable();
+    case State::responding:
+      watch_writing();
+      if (!stream_.waits()) resume_reading();
+      return exchange_->client_writable();
     case State::idle:
-      if (!input_.empty()) context_.loop.defer(*this);
-      if (sent) arm_idle();
-      return;
+      if (stream_.waits()) return;
+      resume_reading();
+      if (unread_ != nullptr) context_.loop.defer(*unread_);
+      return arm_idle();
     case State::lingering:
-      if (!sent) return;
+      if (stream_.waits()) return;
       if (peer_closed_) return end();
-      return context_.arm(*this, kLinger);
+      return await_bytes(kLinger);
     case State::reading_proxy_header:
     case State::tunnelling:
     case State::reading_head:

@@ -7,13 +7,8 @@
 
 namespace rota::proxy {
 
-// Only an idle connection listens to itself; while it is lent the exchange does. An idle one that stirs is of no more
-// use: a byte without a request is no response (RFC 9112 9.2).
-void UpstreamConnection::on_read(uv::Stream&, std::string_view) { upstream_.distrust(); }
-void UpstreamConnection::on_end(uv::Stream&) { upstream_.discard(*this); }
-void UpstreamConnection::on_error(uv::Stream&, int) { upstream_.discard(*this); }
-void UpstreamConnection::on_writable(uv::Stream&) {}
-void UpstreamConnection::on_deadline() { upstream_.discard(*this); }
+// A byte without a request is no response (RFC 9112 9.2).
+void Upstream::on_read(uv::Stream&, std::string_view) { distrust(); }
 
 Upstream::Upstream(LoopContext& context, const ipc::UpstreamState& state)
     : context_(context),
@@ -74,10 +69,9 @@ bool Upstream::is_listening() const {
 
 Upstream::Acquired Upstream::acquire(uv::StreamListener& user) {
   if (!idle_.empty()) {
-    std::unique_ptr<UpstreamConnection> connection = std::move(idle_.back());
+    std::unique_ptr<UpstreamConnection> connection = std::move(idle_.back().connection);
     idle_.pop_back();
-    connection->disarm();
-    connection->stream_->set_listener(user);
+    connection->stream_.set_listener(user);
     in_flight_++;
     return {std::move(connection), 0};
   }
@@ -89,16 +83,12 @@ Upstream::Acquired Upstream::acquire(uv::StreamListener& user) {
   if (made.error != 0 && made.error != EINPROGRESS) return {nullptr, made.error};
   auto connection = std::make_unique<UpstreamConnection>(*this);
   connection->connecting = made.error == EINPROGRESS;
-  auto stream = uv::Stream::open(
-      context_.loop, kind_ == ipc::UpstreamKind::unix_path ? uv::Stream::Kind::unix_socket : uv::Stream::Kind::tcp,
-      std::move(made.fd), user);
-  if (!stream) return {nullptr, EAGAIN};
-  connection->stream_ = std::move(*stream);
+  if (!connection->stream_.open(context_.loop, std::move(made.fd), user)) return {nullptr, EAGAIN};
   in_flight_++;
   return {std::move(connection), 0};
 }
 
-void Upstream::release(std::unique_ptr<UpstreamConnection> connection, bool keep, std::uint32_t keep_alive_timeout_s,
+void Upstream::release(std::unique_ptr<UpstreamConnection> connection, bool keep_it, std::uint32_t keep_alive_timeout_s,
                        std::uint32_t keep_alive_max) {
   ROTA_CHECK(in_flight_ > 0);
   in_flight_--;
@@ -107,19 +97,33 @@ void Upstream::release(std::unique_ptr<UpstreamConnection> connection, bool keep
   // A worker that announces its own limit gets a second's margin: it counts from a moment we do not see.
   if (keep_alive_timeout_s > 0) idle_limit = std::chrono::seconds(std::min(keep_alive_timeout_s, 3600U) - 1);
   bool worn_out = keep_alive_max > 0 && connection->exchanges >= keep_alive_max;
-  if (keep && phase_ == ipc::UpstreamPhase::ready && !distrusted(context_.loop.now()) && !worn_out &&
+  if (keep_it && phase_ == ipc::UpstreamPhase::ready && !distrusted(context_.loop.now()) && !worn_out &&
       idle_limit > Duration::zero() && idle_.size() < kIdleMax) {
-    connection->stream_->set_listener(*connection);
-    connection->stream_->start_reading();
-    context_.arm(*connection, idle_limit);
-    idle_.push_back(std::move(connection));
+    keep(std::move(connection), context_.loop.now() + idle_limit);
   }
   connection.reset();
   tell_if_drained();
 }
 
-void Upstream::discard(UpstreamConnection& idle) {
-  auto at = std::find_if(idle_.begin(), idle_.end(), [&](const auto& one) { return one.get() == &idle; });
+void Upstream::keep(std::unique_ptr<UpstreamConnection> connection, TimePoint until) {
+  connection->stream_.set_listener(*this);
+  connection->stream_.start_reading();
+  idle_.push_back({std::move(connection), until});
+  // One deadline for all: the earliest there was when it was armed. Most often that is an older one's.
+  if (!armed() || until < due()) context_.deadlines.arm_at(*this, until);
+}
+
+void Upstream::on_deadline() {
+  const TimePoint now = context_.loop.now();
+  std::erase_if(idle_, [now](const Idle& one) { return one.until <= now; });
+  auto oldest =
+      std::min_element(idle_.begin(), idle_.end(), [](const Idle& a, const Idle& b) { return a.until < b.until; });
+  if (oldest != idle_.end()) context_.deadlines.arm_at(*this, oldest->until);
+}
+
+void Upstream::discard(uv::Stream& idle) {
+  auto at =
+      std::find_if(idle_.begin(), idle_.end(), [&](const Idle& one) { return &one.connection->stream_ == &idle; });
   ROTA_CHECK(at != idle_.end());
   idle_.erase(at);
 }

@@ -31,17 +31,16 @@ std::optional<ProbeOutcome> Probe::start(uv::Loop& loop, const sys::SocketAddres
   if (path.empty() && connect.error == 0) return ProbeOutcome{Kind::connected, 0, 0};
 
   auto made = std::make_unique<Probe>(loop, path.empty(), listener);
-  auto kind = address.family() == AF_UNIX ? uv::Stream::Kind::unix_socket : uv::Stream::Kind::tcp;
-  auto stream = uv::Stream::open(loop, kind, std::move(connect.fd), *made);
-  if (!stream) return ProbeOutcome{Kind::broken, 0, stream.error().sys};
-  made->stream_ = std::move(*stream);
+  if (auto opened = made->stream_.open(loop, std::move(connect.fd), *made); !opened) {
+    return ProbeOutcome{Kind::broken, 0, opened.error().sys};
+  }
   made->give_up_at_ = loop.now() + timeout;
   if (path.empty()) {
     made->timer_.start(kConnectLook, kConnectLook);
   } else {
     made->timer_.start(timeout);
     // A socket that is still connecting takes nothing now; the stream sends it when it may.
-    int error = made->stream_->write(fmt::format(
+    int error = made->stream_.write(fmt::format(
         "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: rota-probe/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         path, ROTA_VERSION));
     if (error != 0) return failed(error);
@@ -79,7 +78,7 @@ void Probe::on_end(uv::Stream&) { finish({Kind::broken, 0, 0}); }
 void Probe::on_error(uv::Stream&, int error) { finish(failed(error)); }
 
 void Probe::on_timer(uv::Timer&) {
-  if (connect_only_ && sys::peer_address(stream_->fd()).size != 0) {
+  if (connect_only_ && sys::peer_address(stream_.fd()).size != 0) {
     finish({Kind::connected, 0, 0});
   } else if (loop_.now() >= give_up_at_) {
     finish({Kind::timeout, 0, 0});

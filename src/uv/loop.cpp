@@ -6,51 +6,40 @@
 
 #include "rota/base/check.h"
 #include "rota/base/log.h"
+#include "rota/uv/ready_set.h"
 
 namespace rota::uv {
 
-// The check handle runs after every poll and frees what was retired. While something waits there the idle handle is
-// active, which keeps that poll from blocking.
 struct Loop::Parts {
-  uv_check_t check{};
-  uv_idle_t idle{};
+  explicit Parts(int uv_fd) : connections(uv_fd) {}
+  ReadySet connections;
   std::vector<std::unique_ptr<Retirable>> retired;
   std::vector<std::unique_ptr<Retirable>> dying;  // swapped with the above, so that both keep their memory
   IntrusiveList<Deferred> deferred;
+  bool stopped = false;
 
-  // Keeps the next poll from blocking.
-  void stay_awake() {
-    uv_idle_start(&idle, [](uv_idle_t*) noexcept {});
-  }
+  bool has_work() const { return !retired.empty() || !deferred.empty(); }
   // What this causes to be retired or deferred waits for the next turn.
-  void run() {
+  void work() {
     IntrusiveList<Deferred> now;
     while (!deferred.empty()) now.push_back(deferred.pop_front());
     while (!now.empty()) now.pop_front().run_deferred();
     dying.swap(retired);
     dying.clear();
-    if (retired.empty() && deferred.empty()) uv_idle_stop(&idle);
   }
 };
 
 Loop::Loop(std::string label)
     : label_(std::move(label)),
       loop_(std::make_unique<uv_loop_s>()),
-      scratch_(std::make_unique<char[]>(kScratchBytes)),
-      parts_(std::make_unique<Parts>()) {
+      scratch_(std::make_unique<char[]>(kScratchBytes)) {
   ROTA_CHECK(uv_loop_init(loop_.get()) == 0);
-  ROTA_CHECK(uv_check_init(loop_.get(), &parts_->check) == 0);
-  ROTA_CHECK(uv_idle_init(loop_.get(), &parts_->idle) == 0);
-  parts_->check.data = parts_.get();
-  uv_check_start(&parts_->check, [](uv_check_t* handle) noexcept { static_cast<Parts*>(handle->data)->run(); });
-  // Neither keeps run() alive: stop() ends it.
-  uv_unref(reinterpret_cast<uv_handle_t*>(&parts_->check));
+  parts_ = std::make_unique<Parts>(uv_backend_fd(loop_.get()));
 }
 
 Loop::~Loop() {
-  while (!parts_->retired.empty() || !parts_->deferred.empty()) parts_->run();
-  uv_close(reinterpret_cast<uv_handle_t*>(&parts_->check), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&parts_->idle), nullptr);
+  while (parts_->has_work()) parts_->work();
+  if (parts_->connections.size() > 0) log::error("loop {}: a connection was left open", label_);
   uv_walk(
       loop_.get(),
       [](uv_handle_t* handle, void* self) {
@@ -64,17 +53,54 @@ Loop::~Loop() {
   ROTA_CHECK(uv_loop_close(loop_.get()) == 0);
 }
 
-void Loop::run() { uv_run(loop_.get(), UV_RUN_DEFAULT); }
-
-void Loop::stop() { uv_stop(loop_.get()); }
-
-bool Loop::run_once() {
-  uv_run(loop_.get(), UV_RUN_NOWAIT);
-  // A loop without an active handle has nothing to wait for either, and says 0.
-  return uv_loop_alive(loop_.get()) != 0 && uv_backend_timeout(loop_.get()) == 0;
+void Loop::run() {
+  while (!parts_->stopped && alive()) turn(patience());
+  parts_->stopped = false;
 }
 
-int Loop::descriptor() const { return uv_backend_fd(loop_.get()); }
+void Loop::turn(int patience) {
+  const bool uv_ready = parts_->connections.wait(patience);
+  uv_update_time(loop_.get());
+  parts_->connections.dispatch();
+  // Zero: a timer is due, a handle is to be closed, or libuv has yet to tell the kernel of one.
+  if (uv_ready || uv_backend_timeout(loop_.get()) == 0) {
+    uv_run(loop_.get(), UV_RUN_NOWAIT);
+    if (!parts_->deferred.empty()) catch_up();
+  }
+  parts_->work();
+}
+
+// libuv looks later than the connections were looked at, so that its callbacks may have heard of an event whose traces
+// on connections are still to be seen.
+void Loop::catch_up() {
+  constexpr int kBatchesMax = 64;  // those that are always ready do not end
+  ReadySet& connections = parts_->connections;
+  for (int i = 0; i < kBatchesMax; i++) {
+    connections.wait(0);
+    connections.dispatch();
+    if (!connections.full()) return;
+  }
+}
+
+bool Loop::alive() const {
+  return parts_->has_work() || parts_->connections.size() > 0 || uv_loop_alive(loop_.get()) != 0;
+}
+
+int Loop::patience() const {
+  if (parts_->has_work()) return 0;
+  return uv_loop_alive(loop_.get()) != 0 ? uv_backend_timeout(loop_.get()) : -1;
+}
+
+void Loop::stop() { parts_->stopped = true; }
+
+ReadySet& Loop::connections() { return parts_->connections; }
+
+bool Loop::run_once() {
+  turn(0);
+  return patience() == 0;
+}
+
+int Loop::descriptor() const { return parts_->connections.descriptor(); }
 
 TimePoint Loop::now() const {
   if (held_time_) return *held_time_;
@@ -84,15 +110,11 @@ TimePoint Loop::now() const {
 
 std::span<char> Loop::scratch() { return {scratch_.get(), kScratchBytes}; }
 
-void Loop::retire(std::unique_ptr<Retirable> object) {
-  parts_->stay_awake();
-  parts_->retired.push_back(std::move(object));
-}
+void Loop::retire(std::unique_ptr<Retirable> object) { parts_->retired.push_back(std::move(object)); }
 
 void Loop::defer(Deferred& work) {
   if (work.linked()) return;
   parts_->deferred.push_back(work);
-  parts_->stay_awake();
 }
 
 }  // namespace rota::uv

@@ -2,9 +2,10 @@
 
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <uv.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,118 +16,214 @@
 
 #include "rota/base/check.h"
 #include "rota/uv/loop.h"
+#include "rota/uv/ready_set.h"
 
 namespace rota::uv {
 
-template <>
-void CloseLater<uv_stream_s>::operator()(uv_stream_s* raw) const noexcept {
-  raw->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(raw), [](uv_handle_t* handle) {
-    if (handle->type == UV_TCP) {
-      delete reinterpret_cast<uv_tcp_t*>(handle);
-    } else {
-      delete reinterpret_cast<uv_pipe_t*>(handle);
-    }
-  });
-}
-
-// One write the kernel did not take at once: the request and a copy of its bytes in one cell that frees itself.
-struct Stream::Queued {
-  uv_write_t request;
-  std::size_t size;
+// The bytes follow it in the same piece of memory.
+struct Stream::Cell {
+  Cell* next = nullptr;
+  std::size_t size = 0;
+  std::size_t sent = 0;
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
 };
 
-struct StreamCallbacks {
-  static void allocate(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
-    auto* loop = static_cast<Loop*>(uv_loop_get_data(handle->loop));
-    std::span<char> scratch = loop->scratch();
-    auto* self = static_cast<Stream*>(handle->data);
-    std::size_t limit = self == nullptr ? scratch.size() : self->read_limit_;
-    *buffer = uv_buf_init(scratch.data(), static_cast<unsigned>(std::min(scratch.size(), limit)));
-  }
-
-  static void read(uv_stream_t* raw, ssize_t n, const uv_buf_t* buffer) noexcept {
-    auto* self = static_cast<Stream*>(raw->data);
-    if (self == nullptr || n == 0) return;
-    if (n > 0) {
-      self->listener_->on_read(*self, std::string_view(buffer->base, static_cast<std::size_t>(n)));
-    } else {
-      self->reading_ = false;
-      uv_read_stop(raw);
-      if (n == UV_EOF) {
-        self->listener_->on_end(*self);
-      } else {
-        self->listener_->on_error(*self, static_cast<int>(-n));
-      }
-    }
-  }
-
-  static void written(uv_write_t* request, int status) noexcept {
-    auto* queued = reinterpret_cast<Stream::Queued*>(request);
-    uv_stream_t* raw = request->handle;
-    std::size_t size = queued->size;
-    std::free(queued);
-    // A closed stream's writes end here too, with any status: only the road back tells whether an owner is left.
-    auto* self = static_cast<Stream*>(raw->data);
-    if (self == nullptr) return;
-    self->queued_ -= size;
-    self->memory_ -= size + sizeof(Stream::Queued);
-    if (status != 0) {
-      if (!self->failed_) {
-        self->failed_ = true;
-        self->listener_->on_write_error(*self, -status);
-      }
-      return;
-    }
-    self->accepted_ += size;
-    bool relieved = self->was_congested_ && self->memory_ <= Stream::kLowMark;
-    if (relieved) self->was_congested_ = false;
-    if (self->queued_ == 0 && self->shut_down_wanted_) ::shutdown(self->fd_, SHUT_WR);
-    if (relieved || self->queued_ == 0) self->listener_->on_writable(*self);
-  }
-};
-
-Result<std::unique_ptr<Stream>> Stream::open(Loop& loop, Kind kind, UniqueFd fd, StreamListener& listener) {
-  uv_loop_set_data(loop.raw(), &loop);
-  // Not make_unique: the constructor is private.
-  std::unique_ptr<Stream> stream(new Stream(listener, fd.get()));
-  int error = 0;
-  if (kind == Kind::tcp) {
-    auto raw = std::make_unique<uv_tcp_t>();
-    ROTA_CHECK(uv_tcp_init(loop.raw(), raw.get()) == 0);
-    error = uv_tcp_open(raw.get(), fd.get());
-    stream->raw_.reset(reinterpret_cast<uv_stream_t*>(raw.release()));
-  } else {
-    auto raw = std::make_unique<uv_pipe_t>();
-    ROTA_CHECK(uv_pipe_init(loop.raw(), raw.get(), 0) == 0);
-    error = uv_pipe_open(raw.get(), fd.get());
-    stream->raw_.reset(reinterpret_cast<uv_stream_t*>(raw.release()));
-  }
-  if (error != 0) return os_error("cannot watch a connection", -error);
-  // From here on the handle owns the descriptor.
-  [[maybe_unused]] int owned = fd.release();
-  stream->raw_->data = stream.get();
-  stream->start_reading();
-  return stream;
+Stream::Queue::~Queue() {
+  while (first != nullptr) std::free(std::exchange(first, first->next));
 }
 
-Stream::~Stream() = default;
+// The kernel has taken so many from the front.
+void Stream::Queue::took(std::size_t count) {
+  bytes -= count;
+  while (count > 0) {
+    const std::size_t part = std::min(count, first->size - first->sent);
+    first->sent += part;
+    count -= part;
+    if (first->sent < first->size) return;
+    memory -= first->size + sizeof(Cell);
+    std::free(std::exchange(first, first->next));
+  }
+}
+
+Result<void> Stream::open(Loop& loop, UniqueFd fd, StreamListener& listener) {
+  ROTA_CHECK(!is_open());
+  if (int error = loop.connections().want(fd.get(), *this, 0, EPOLLIN); error != 0) {
+    return os_error("cannot watch a connection", error);
+  }
+  told_ = EPOLLIN;
+  loop_ = &loop;
+  listener_ = &listener;
+  fd_ = fd.release();
+  accepted_ = 0;
+  read_limit_ = kReadMax - 1;
+  reading_ = true;
+  failed_ = shut_down_wanted_ = awaits_room_ = false;
+  return {};
+}
+
+void Stream::close() {
+  if (!is_open()) return;
+  reading_ = awaits_room_ = false;
+  queue_.reset();
+  settle();
+  loop_->connections().forget(*this);
+  ::close(std::exchange(fd_, -1));
+}
+
+// --- what the kernel tells
+// ------------------------------------------------------------------------------------------------------
+
+std::uint32_t Stream::wanted() const {
+  return (reading_ ? static_cast<std::uint32_t>(EPOLLIN) : 0) | (waits() ? static_cast<std::uint32_t>(EPOLLOUT) : 0);
+}
+
+void Stream::settle() {
+  const std::uint32_t now = wanted();
+  ROTA_CHECK(loop_->connections().want(fd_, *this, told_, now) == 0);
+  told_ = static_cast<std::uint8_t>(now);
+}
+
+// An error or the end of both directions is told of unasked, and again and again: whoever waits for anything finds it,
+// and who waits for nothing leaves the set.
+void Stream::on_ready(std::uint32_t events) {
+  const ReadySet& set = loop_->connections();
+  const bool broken = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  if (reading_ && (broken || (events & EPOLLIN) != 0)) read_some();
+  if (set.current() != this) return;
+  if (waits() && (broken || (events & EPOLLOUT) != 0)) flush();
+  if (set.current() != this) return;
+  // What is not wanted any more and has just been told of would be told again at once.
+  if ((events & ~wanted()) != 0) settle();
+}
+
+void Stream::read_some() {
+  const ReadySet& set = loop_->connections();
+  for (int i = 0; i < kReadsAtOnce; i++) {
+    const std::span<char> scratch =
+        loop_->scratch().first(std::size_t{read_limit_} + 1);  // a callback may change the limit
+    const ssize_t n = ::recv(fd_, scratch.data(), scratch.size(), MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EAGAIN || errno == EINTR) return;
+      reading_ = false;
+      return listener_->on_error(*this, errno);
+    }
+    if (n == 0) {
+      reading_ = false;
+      return listener_->on_end(*this);
+    }
+    const auto size = static_cast<std::size_t>(n);
+    listener_->on_read(*this, std::string_view(scratch.data(), size));
+    if (set.current() != this || !reading_ || size < scratch.size()) return;
+  }
+}
 
 void Stream::start_reading() {
   if (reading_) return;
   reading_ = true;
-  ROTA_CHECK(uv_read_start(raw_.get(), StreamCallbacks::allocate, StreamCallbacks::read) == 0);
+  if ((told_ & EPOLLIN) == 0) settle();
 }
 
-void Stream::stop_reading() {
-  if (!reading_) return;
-  reading_ = false;
-  uv_read_stop(raw_.get());
-}
+// The kernel is told when it next tells us: often reading has begun again by then.
+void Stream::stop_reading() { reading_ = false; }
 
 void Stream::limit_reads(std::size_t bytes) {
-  read_limit_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(bytes, 1, kReadMax));
+  read_limit_ = static_cast<std::uint16_t>(std::clamp<std::size_t>(bytes, 1, kReadMax) - 1);
+}
+
+// --- writing
+// -----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// send rather than write: no SIGPIPE, and a shorter way through the kernel. Negative: a negated errno value.
+ssize_t send_now(int fd, std::span<const iovec> parts) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = parts.size();
+  while (true) {
+    const ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0) return n;
+    if (errno == EAGAIN) return 0;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+}  // namespace
+
+int Stream::write(std::string_view bytes) {
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  return write(std::span<const iovec>(&part, 1));
+}
+
+int Stream::write(std::span<const iovec> parts) {
+  std::size_t sent = 0;
+  if (queue_ == nullptr) {
+    const ssize_t n = send_now(fd_, parts);
+    if (n < 0) return static_cast<int>(-n);
+    sent = static_cast<std::size_t>(n);
+    accepted_ += static_cast<std::uint32_t>(sent);
+  }
+  return queue(parts, sent);
+}
+
+int Stream::queue(std::span<const iovec> parts, std::size_t skip) {
+  std::size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  if (total == skip) return 0;
+  const std::size_t rest = total - skip;
+  void* memory = std::malloc(sizeof(Cell) + rest);
+  if (memory == nullptr) return ENOMEM;
+  Cell* cell = new (memory) Cell{nullptr, rest, 0};
+  char* at = cell->bytes();
+  for (const iovec& part : parts) {
+    const std::size_t skipped = std::min(skip, part.iov_len);
+    skip -= skipped;
+    if (part.iov_len == skipped) continue;
+    std::memcpy(at, static_cast<const char*>(part.iov_base) + skipped, part.iov_len - skipped);
+    at += part.iov_len - skipped;
+  }
+  if (queue_ == nullptr) {
+    queue_ = std::make_unique<Queue>();
+    queue_->first = cell;
+    if ((told_ & EPOLLOUT) == 0) settle();
+  } else {
+    queue_->last->next = cell;
+  }
+  queue_->last = cell;
+  queue_->bytes += rest;
+  queue_->memory += rest + sizeof(Cell);
+  if (congested()) queue_->was_congested = true;
+  return 0;
+}
+
+void Stream::await_room() {
+  awaits_room_ = true;
+  if ((told_ & EPOLLOUT) == 0) settle();
+}
+
+void Stream::flush() {
+  if (std::exchange(awaits_room_, false) && queue_ == nullptr) return listener_->on_writable(*this);
+  std::array<iovec, kPartsAtOnce> parts;
+  std::size_t count = 0;
+  for (Cell* cell = queue_->first; cell != nullptr && count < parts.size(); cell = cell->next) {
+    parts[count++] = {cell->bytes() + cell->sent, cell->size - cell->sent};
+  }
+  const ssize_t n = send_now(fd_, {parts.data(), count});
+  if (n < 0) {
+    queue_.reset();
+    if (std::exchange(failed_, true)) return;
+    return listener_->on_write_error(*this, static_cast<int>(-n));
+  }
+  accepted_ += static_cast<std::uint32_t>(n);
+  queue_->took(static_cast<std::size_t>(n));
+  const bool relieved = queue_->was_congested && queue_->memory <= kLowMark;
+  if (relieved) queue_->was_congested = false;
+  const bool empty = queue_->first == nullptr;
+  if (empty) {
+    queue_.reset();
+    if (shut_down_wanted_) ::shutdown(fd_, SHUT_WR);
+  }
+  if (relieved || empty) listener_->on_writable(*this);
 }
 
 std::size_t Stream::room() const {
@@ -138,64 +235,10 @@ std::size_t Stream::room() const {
   return free / 2;  // the kernel counts its own bookkeeping too
 }
 
-int Stream::write(std::string_view bytes) {
-  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-  return write(std::span<const iovec>(&part, 1));
-}
-
-int Stream::write(std::span<const iovec> parts) {
-  std::size_t sent = 0;
-  if (queued_ == 0) {
-    msghdr message{};
-    message.msg_iov = const_cast<iovec*>(parts.data());
-    message.msg_iovlen = parts.size();
-    ssize_t n = 0;
-    // send rather than write: no SIGPIPE, and a shorter way through the kernel.
-    do {
-      n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN) return errno;
-    if (n > 0) sent = static_cast<std::size_t>(n);
-    accepted_ += sent;
-    given_ += sent;
-  }
-  return queue(parts, sent);
-}
-
-int Stream::queue(std::span<const iovec> parts, std::size_t skip) {
-  std::size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  if (total == skip) return 0;
-  std::size_t rest = total - skip;
-  void* memory = std::malloc(sizeof(Queued) + rest);
-  if (memory == nullptr) return ENOMEM;
-  auto* queued = new (memory) Queued{};
-  queued->size = rest;
-  char* at = queued->bytes();
-  for (const iovec& part : parts) {
-    std::size_t skipped = std::min(skip, part.iov_len);
-    skip -= skipped;
-    if (part.iov_len == skipped) continue;
-    std::memcpy(at, static_cast<const char*>(part.iov_base) + skipped, part.iov_len - skipped);
-    at += part.iov_len - skipped;
-  }
-  uv_buf_t buffer = uv_buf_init(queued->bytes(), static_cast<unsigned>(rest));
-  int error = uv_write(&queued->request, raw_.get(), &buffer, 1, StreamCallbacks::written);
-  if (error != 0) {
-    std::free(queued);
-    return -error;
-  }
-  queued_ += rest;
-  given_ += rest;
-  memory_ += rest + sizeof(Queued);
-  if (congested()) was_congested_ = true;
-  return 0;
-}
-
-std::int64_t Stream::progress() const {
+std::uint32_t Stream::progress() const {
   int in_kernel = 0;
   ::ioctl(fd_, SIOCOUTQ, &in_kernel);
-  return static_cast<std::int64_t>(given_ - uv_stream_get_write_queue_size(raw_.get())) - in_kernel;
+  return accepted_ - static_cast<std::uint32_t>(in_kernel);
 }
 
 bool Stream::untaken() const {
@@ -206,7 +249,7 @@ bool Stream::untaken() const {
 void Stream::shut_down_writing() {
   shut_down_wanted_ = true;
   // uv_shutdown would wait a turn even with an empty queue.
-  if (queued_ == 0) ::shutdown(fd_, SHUT_WR);
+  if (queue_ == nullptr) ::shutdown(fd_, SHUT_WR);
 }
 
 void Stream::reset_on_close() {

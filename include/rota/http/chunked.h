@@ -15,8 +15,7 @@ namespace rota::http {
 class ChunkedDecoder {
  public:
   // More content than this is 413 as soon as the chunk that would hold it is announced.
-  explicit ChunkedDecoder(std::uint64_t content_max = kContentLengthMax)
-      : content_max_(content_max < kContentLengthMax ? content_max : kContentLengthMax) {}
+  explicit ChunkedDecoder(std::uint64_t content_max = kContentLengthMax) { reset(content_max); }
   enum class Event : std::uint8_t {
     data,   // data() is the next piece of content, a span into the input
     more,   // the input is used up
@@ -31,7 +30,7 @@ class ChunkedDecoder {
   // names a hop is left out (RFC 9110 6.5.1): the rest may be sent on as trailers, never as header fields.
   const std::vector<Field>& trailers() const { return trailers_; }
   std::uint64_t content_bytes() const { return content_bytes_; }
-  void reset();
+  void reset(std::uint64_t content_max = kContentLengthMax);
 
   static constexpr std::size_t kExtensionBytesMax = 4096;     // in one body, white space included, and besides ...
   static constexpr std::size_t kExtensionBytesPerChunk = 16;  // ... so many on the average chunk

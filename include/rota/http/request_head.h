@@ -76,6 +76,9 @@ class RequestHeadParser {
     return scan_.part == HeadScan::Part::empty_lines || scan_.part == HeadScan::Part::empty_line_lf;
   }
   void reset();  // for the next request of the connection
+  // Where an incomplete head has got to. Whoever keeps that beside the bytes may use one parser for many connections.
+  const HeadScan& scan_state() const { return scan_; }
+  void resume(const HeadScan& scan);
   void set_limits(const HeadLimits& limits) { limits_ = limits; }
 
  private:

@@ -38,6 +38,9 @@ class ResponseHeadParser {
   std::size_t consumed() const { return consumed_; }
   const Rejection& rejection() const { return rejection_; }
   void reset();
+  // Where an incomplete head has got to. Whoever keeps that beside the bytes may use one parser for many connections.
+  const HeadScan& scan_state() const { return scan_; }
+  void resume(const HeadScan& scan);
 
  private:
   Progress scan(std::string_view bytes, ResponseHead& head);

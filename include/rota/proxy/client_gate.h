@@ -28,25 +28,29 @@ class RefusalCount {
 };
 
 class ClientGate {
+  struct Address {
+    ClientGate& gate;
+    std::uint64_t key;
+    std::uint32_t connections = 0;
+  };
+
  public:
   // One connection that counts for its address, until this is destroyed.
   class Slot {
    public:
     Slot() = default;
-    Slot(Slot&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)), key_(other.key_) {}
+    Slot(Slot&& other) noexcept : address_(std::exchange(other.address_, nullptr)) {}
     Slot& operator=(Slot&& other) noexcept {
-      std::swap(gate_, other.gate_);
-      std::swap(key_, other.key_);
+      std::swap(address_, other.address_);
       return *this;
     }
     ~Slot() {
-      if (gate_ != nullptr) gate_->leave(key_);
+      if (address_ != nullptr) leave(*address_);
     }
 
    private:
     friend class ClientGate;
-    ClientGate* gate_ = nullptr;
-    std::uint64_t key_ = 0;
+    Address* address_ = nullptr;  // nodes of the table stay where they are
   };
 
   ClientGate();
@@ -64,10 +68,10 @@ class ClientGate {
     std::uint64_t seed;
     std::size_t operator()(std::uint64_t key) const;
   };
-  void leave(std::uint64_t key);
+  static void leave(Address& address);
 
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, std::uint32_t, Mix> connections_;
+  std::unordered_map<std::uint64_t, Address, Mix> connections_;
 };
 
 }  // namespace rota::proxy

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "rota/http/ip_address.h"
@@ -22,9 +21,9 @@ struct ClientInfo {
   Kind kind = Kind::unknown;
   // It relays the connection of a client that it cannot name: however trusted, what comes is another's word.
   bool only_relays = false;
-  std::uint16_t port = 0;                       // that the client connected to; 0: not a TCP one
-  std::shared_ptr<const std::string> listener;  // its name; the listener may be gone before the session is
-  ClientGate::Slot slot;                        // its place among the connections of its address
+  std::uint16_t port = 0;                 // that the client connected to; 0: not a TCP one
+  const std::string* listener = nullptr;  // its name, which outlives the listener
+  ClientGate::Slot slot;                  // its place among the connections of its address
 };
 
 // An accepted socket's peer.

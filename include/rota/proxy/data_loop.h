@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <variant>
@@ -107,7 +108,7 @@ class DataLoop final : public uv::WakeupListener,
   bool announced(ClientInfo& client, const ProxyHeader& header) override;
   void bad_proxy_header(const ClientInfo& client, const char* why) override;
   void session_ended(Session& session) override;
-  void accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) override;
+  void accepted(Listener& by, UniqueFd fd, ClientInfo client) override;
   bool has_room() const override;
   void out_of_descriptors() override;
   void retry_soon() override;
@@ -138,15 +139,16 @@ class DataLoop final : public uv::WakeupListener,
   LoopContext context_;
   std::vector<std::unique_ptr<App>> apps_;
   std::shared_ptr<const RoutingTable> routing_;
-  std::vector<App*> routed_;     // the state's apps, by their place there
-  std::string routing_scratch_;  // used within one look-up only
+  std::vector<App*> routed_;              // the state's apps, by their place there
+  std::string routing_scratch_;           // used within one look-up only
+  std::set<std::string> listener_names_;  // of all there ever were: sessions outlive their listeners
   std::vector<std::unique_ptr<Listener>> listeners_;
   IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
   std::size_t session_count_ = 0;
   bool accepting_ = false;  // the listeners are watched
   bool full_ = false;       // connections_max_ was reached: not watched until there is room
   bool quiet_told_ = false;
-  std::vector<std::uint64_t> asked_in_flight_;  // upstreams; answered at the end of this turn
+  std::vector<LoopCommand> orders_;  // obeyed at the end of this turn
 
   uv::Wakeup wakeup_;
   uv::Timer tick_;

@@ -17,6 +17,7 @@ class DeadlineNode : public ListLink {
   virtual void on_deadline() = 0;
   bool armed() const { return linked(); }
   void disarm() { unlink(); }
+  TimePoint due() const { return due_; }  // of an armed one
 
  protected:
   ~DeadlineNode() = default;

@@ -14,12 +14,14 @@
 #include <string>
 #include <vector>
 
+#include "rota/base/held_bytes.h"
 #include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
 #include "rota/http/response_head.h"
 #include "rota/http/websocket.h"
 #include "rota/proxy/app.h"
 #include "rota/proxy/deadlines.h"
+#include "rota/proxy/exchange_record.h"
 #include "rota/proxy/outcome.h"
 #include "rota/proxy/retry.h"
 #include "rota/proxy/tunnel.h"
@@ -47,6 +49,7 @@ class ExchangeClient {
   virtual std::size_t own_response(int status, Outcome outcome, std::string_view text) = 0;
   virtual bool congested() const = 0;    // something waits that the client has not taken
   virtual std::size_t room() const = 0;  // about how much it would take at once
+  virtual void await_room() = 0;         // congested, until there is a good deal of it
   // The worker takes no more for now, or takes it again.
   virtual void pause_upload() = 0;
   virtual void resume_upload() = 0;
@@ -60,22 +63,7 @@ class ExchangeClient {
   ~ExchangeClient() = default;
 };
 
-// What the exchange remembers of the request for its log line.
-struct RequestNotes {
-  std::string client;
-  std::string request_id;
-  std::string method;
-  std::string host;
-  std::string target;
-  std::string user_agent;
-  std::string referer;
-};
-
-class Exchange final : public uv::StreamListener,
-                       public uv::Retirable,
-                       public DeadlineNode,
-                       public Held,
-                       public TunnelOwner {
+class Exchange final : public uv::StreamListener, public uv::Retirable, public DeadlineNode, public Held {
  public:
   explicit Exchange(LoopContext& context);
   Exchange(const Exchange&) = delete;
@@ -86,8 +74,7 @@ class Exchange final : public uv::StreamListener,
   // Body bytes kept for another attempt.
   static constexpr std::size_t kReplayMax = 64 * 1024;
   static constexpr int kInterimMax = 16;
-  // A response is read in pieces that the client's buffers have room for, so that what a slow client leaves behind is
-  // not much more than the least of them. After smaller ones nobody asks.
+  // Less room than this at the client is none; after smaller pieces nobody asks how much there is.
   static constexpr std::size_t kReadMin = 4096;
   static constexpr std::size_t kReadFirst = 32 * 1024;  // what a fresh connection takes, on any network
   static constexpr std::uint32_t kRetriesAtOnce = 4;
@@ -96,7 +83,8 @@ class Exchange final : public uv::StreamListener,
 
   // Takes the request's head; nothing is sent before begin(). The client and the app outlive the exchange.
   void start(ExchangeClient& client, App& app, const http::RequestHead& head, const http::Forwarding& forwarding);
-  RequestNotes& notes() { return notes_; }
+  // For what the log line shall say of the request; null: there is no log.
+  ExchangeRecord* record() { return record_.get(); }
   // Gives back memory beyond what the next request is likely to need.
   void trim();
   // Content of the request body, decoded; then its end. Before or after begin(). Pieces of one read leave together at
@@ -128,15 +116,17 @@ class Exchange final : public uv::StreamListener,
   void on_deadline() override;
   bool try_upstream() override;
   void give_up() override { fail(Outcome::shutting_down); }
-  void tunnel_ended(Outcome outcome) override;
 
   bool attempt();  // false: no upstream for now
   void hold();
   bool send_request();  // false: this connection is of no use, try another
   void send_upload();
+  void hold_for_replay();       // what is about to be sent
+  void forget_replay();         // there will be no further attempt
+  void keep_only_what_tells();  // of the request; it may go on for long
+  bool may_be_retried() const;
   void await_response();
   void attempt_failed(bool eof, int error);
-  void keep_only_the_head();  // there will be no other attempt
   // The worker has ended the connection of a request that it may have read. Is it dead, and is this request to blame?
   void note_loss();
   bool is_guarded() const { return app_->settings().poison_after > 0; }
@@ -144,91 +134,98 @@ class Exchange final : public uv::StreamListener,
   bool waits_for_the_death(const RetryFacts& retry) const;
   bool may_have_died() const;
   std::uint64_t fingerprint();
-  bool is_refused();
+  bool refuse_poisoned();  // true: it was
   void end_trial();
   void note_answer();
   bool doubts(const AttemptFacts& facts, const RetryFacts& retry) const;
   void try_again(Delivery delivery, bool elsewhere);
   void resolve_doubt();
-  void note_attempt(std::int64_t before);
   void take_heads(std::string_view bytes);
   bool take_head();  // false: the exchange is over
   void switch_protocols(std::string_view rest);
   bool take_body(std::string_view& bytes);
+  void pass_on(std::string_view body);
+  void note_sent(std::size_t bytes);  // of a body, all in all
   void relay(std::string_view bytes);
+  void wait_for_client();
   void pace_worker(std::size_t came);
   void body_broken();
   void complete(bool surplus);
   void drop_connection(bool keep);
-  void fail(Outcome outcome);  // own response when none has begun, else a cut
-  void finish(Outcome outcome, int status, bool whole);
-  void log(Outcome outcome, int status);
+  // Own response when none has begun, else a cut. `reason`: what was wrong with the worker's answer; a literal.
+  void fail(Outcome outcome, const char* reason = "");
+  void finish(Outcome outcome, int status, bool whole, const char* reason = "");
+  void log(Outcome outcome, int status, const char* reason);
 
   LoopContext& context_;
   ExchangeClient* client_ = nullptr;
   App* app_ = nullptr;
 
-  State state_ = State::idle;
-  Upload upload_ = Upload::reading;
-
-  // the request
-  http::Method method_ = http::Method::other;
-  bool chunked_upload_ = false;
-  bool websocket_ = false;
-  http::WebSocketAccept websocket_accept_{};
-  std::string replay_;          // regenerated head; and encoded body so far, while another attempt is possible
-  std::size_t head_bytes_ = 0;  // of it
-  bool replayable_ = true;
-  bool has_body_ = false;
-  bool upload_paused_ = false;
-  std::uint64_t bytes_received_ = 0;
-
-  // the attempt
+  // Regenerated head, and encoded body so far while another attempt is possible; when it may take long and none is: a
+  // brief of it.
+  HeldBytes request_;
+  // What another attempt needs besides.
+  struct Replay {
+    std::size_t head_size = 0;  // of request_
+    TimePoint give_up_holding{};
+    std::uint64_t avoid_upstream = 0;
+    std::uint32_t accepted_before = 0;  // the connection's count when the attempt began
+    std::uint32_t possibly_read = 0;    // attempts that the worker may have read
+    bool never_again = false;           // that upstream must not get this request again
+  };
+  std::unique_ptr<Replay> replay_;  // null when brief_
   std::unique_ptr<UpstreamConnection> connection_;
-  std::uint64_t accepted_before_ = 0;  // connection's count when the attempt began
-  bool one_write_ = false;
-  bool deaf_ = false;          // the worker takes no more of the request
-  std::uint32_t retries_ = 0;  // attempts after the first
-  std::uint32_t retries_possibly_read_ = 0;
-  std::uint64_t avoid_upstream_ = 0;
-  bool never_again_ = false;    // it must not get this request again
-  bool loss_noted_ = false;     // of this attempt
-  bool failed_by_eof_ = false;  // the attempt that is doubted
-  int failed_error_ = 0;
-  std::uint64_t fingerprint_ = 0;  // 0: not needed so far
-  bool on_trial_ = false;          // see Suspects
-  TimePoint give_up_holding_{};
   TimePoint started_at_{};
 
-  // the response
-  http::ResponseHeadParser response_parser_;
-  http::ChunkedDecoder decoder_;
-  std::string response_input_;  // an incomplete head
-  http::BodyKind body_kind_ = http::BodyKind::none;
-  std::uint64_t body_left_ = 0;
-  bool worker_keeps_alive_ = false;
-  bool last_of_connection_ = false;
-  bool close_announced_ = false;
-  bool drops_trailers_ = false;
-  bool decoded_ = false;  // the body is chunked
-  std::uint32_t keep_alive_timeout_s_ = 0;
-  std::uint32_t keep_alive_max_ = 0;
-  int interim_ = 0;
-  int status_ = 0;
-  const char* reason_ = "";  // what was wrong with the worker's answer; a literal
-  std::unique_ptr<Tunnel> tunnel_;
+  // The beginning of a head that did not come at once.
+  struct PartialHead {
+    http::HeadScan scan;  // how far it has been read
+    HeldBytes bytes;
+  };
+  std::unique_ptr<PartialHead> partial_head_;
+  std::unique_ptr<http::ChunkedDecoder> decoder_;  // of a chunked body
+  std::uint64_t body_left_ = 0;                    // of one with a length
+  std::uint64_t fingerprint_ = 0;                  // 0: not needed so far
 
-  // statistics
-  RequestNotes notes_;
-  std::uint64_t bytes_sent_ = 0;
-  std::int64_t wall_ms_ = 0;
-  std::int64_t started_ns_ = 0;
-  std::int64_t attempt_ns_ = 0;  // start of the current wait for an upstream
-  std::int64_t queue_ns_ = 0;
-  std::int64_t connect_ns_ = 0;
-  std::int64_t first_byte_ns_ = -1;
-  std::int64_t slot_ = -1;
-  std::string upstream_;
+  // Of a request that offers WebSocket.
+  struct WebSocket final : TunnelOwner {
+    explicit WebSocket(Exchange& of) : exchange(of) {}
+    void tunnel_ended(Outcome outcome) override;
+    Exchange& exchange;
+    http::WebSocketAccept accept{};
+    std::unique_ptr<Tunnel> tunnel;
+  };
+  std::unique_ptr<WebSocket> websocket_;
+
+  std::unique_ptr<ExchangeRecord> record_;
+
+  State state_ = State::idle;
+  Upload upload_ = Upload::reading;
+  http::Method method_ = http::Method::other;
+  http::BodyKind body_kind_ = http::BodyKind::none;  // of the response
+  // the request
+  bool chunked_upload_ : 1 = false;
+  bool has_body_ : 1 = false;
+  bool upload_paused_ : 1 = false;
+  bool brief_ : 1 = false;
+  bool last_of_connection_ : 1 = false;
+  bool on_trial_ : 1 = false;  // see Suspects
+  // the attempt
+  bool replayable_ : 1 = true;
+  bool one_write_ : 1 = false;
+  bool deaf_ : 1 = false;           // the worker takes no more of the request
+  bool loss_noted_ : 1 = false;     // of it
+  bool failed_by_eof_ : 1 = false;  // while it is doubted
+  // the response
+  bool worker_keeps_alive_ : 1 = false;
+  bool close_announced_ : 1 = false;
+  bool drops_trailers_ : 1 = false;
+  std::uint8_t interim_ = 0;
+  std::uint16_t status_ = 0;
+  std::uint16_t keep_alive_timeout_s_ = 0;  // the worker's announcement, as far as it matters
+  std::uint16_t keep_alive_max_ = 0;
+  std::uint16_t retries_ = 0;       // attempts after the first, as far as one counts
+  std::uint16_t failed_error_ = 0;  // beside failed_by_eof_
 };
 
 }  // namespace rota::proxy

@@ -15,7 +15,7 @@ namespace rota::proxy {
 class Listener;
 class ListenerOwner {
  public:
-  virtual void accepted(Listener& by, uv::Stream::Kind kind, UniqueFd fd, ClientInfo client) = 0;
+  virtual void accepted(Listener& by, UniqueFd fd, ClientInfo client) = 0;
   virtual bool has_room() const = 0;      // another client may be taken
   virtual void out_of_descriptors() = 0;  // pause all listeners for a while
 
@@ -27,9 +27,10 @@ class Listener final : public uv::FdListener {
  public:
   static constexpr int kBatch = 16;
 
-  Listener(uv::Loop& loop, std::string name, UniqueFd fd, ListenerOwner& owner);
+  // The name outlives every session of this listener.
+  Listener(uv::Loop& loop, const std::string& name, UniqueFd fd, ListenerOwner& owner);
 
-  const std::string& name() const { return *name_; }
+  const std::string& name() const { return name_; }
   // Every connection begins with a PROXY protocol header.
   bool proxy_protocol = false;
   void start() { watcher_.start(); }
@@ -41,11 +42,10 @@ class Listener final : public uv::FdListener {
   void on_readable(uv::FdWatcher& watcher) override;
   bool accept_one();  // false: nothing more for now
 
-  std::shared_ptr<const std::string> name_;  // shared with the sessions
+  const std::string& name_;
   UniqueFd fd_;
   ListenerOwner& owner_;
   std::uint16_t port_ = 0;
-  uv::Stream::Kind kind_ = uv::Stream::Kind::tcp;
   uv::FdWatcher watcher_;  // after fd_
 };
 

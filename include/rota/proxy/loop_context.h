@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
 #include "rota/http/response_head.h"
 #include "rota/http/serialize.h"
@@ -17,6 +18,7 @@
 #include "rota/proxy/gather.h"
 #include "rota/proxy/lost_requests.h"
 #include "rota/proxy/origin.h"
+#include "rota/proxy/spares.h"
 #include "rota/proxy/suspects.h"
 #include "rota/uv/loop.h"
 
@@ -33,6 +35,9 @@ class UpstreamEvents {
  protected:
   ~UpstreamEvents() = default;
 };
+
+// What a worker's response head may take. Generous beside the client's limits: the worker is the user's own.
+inline constexpr http::HeadLimits kResponseLimits{64 * 1024, 256, 0};
 
 class Exchange;
 
@@ -54,6 +59,9 @@ class LoopContext {
   Gather to_worker;
   http::RequestHead request_head;
   http::ResponseHead response_head;
+  // Who has got a part of a head keeps the place where it ends.
+  http::RequestHeadParser request_parser;
+  http::ResponseHeadParser response_parser;
   Origin origin;
 
   void arm(DeadlineNode& node, Duration after) { deadlines.arm(node, after, loop.now()); }
@@ -68,18 +76,20 @@ class LoopContext {
   static std::int64_t wall_ms();
   static std::int64_t monotonic_ns();
 
-  // Exchanges are recycled with their memory; at most kSpareMax lie here.
+  // Recycled with their memory.
   std::unique_ptr<Exchange> take_exchange();
   void give_back(std::unique_ptr<Exchange> exchange);
+  std::unique_ptr<http::ChunkedDecoder> take_decoder(std::uint64_t content_max = http::kContentLengthMax);
+  void give_back(std::unique_ptr<http::ChunkedDecoder> decoder);
 
  private:
-  static constexpr std::size_t kSpareMax = 256;
   static constexpr std::size_t kLinesMax = 48 * 1024;
   LogWriter& log_writer_;
   std::string lines_;
   std::int64_t date_second_ = -1;
   char date_[http::kDateLength];
-  std::vector<std::unique_ptr<Exchange>> spare_;
+  Spares<Exchange> exchanges_;
+  Spares<http::ChunkedDecoder> decoders_;
 };
 
 }  // namespace rota::proxy

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "rota/http/forwarded.h"
@@ -20,6 +21,9 @@ class RequestIds {
  public:
   RequestIds();
   std::string_view next();  // 32 hexadecimal digits, until the next call
+  // The part of one of ours by which it differs from the others; nullopt: it is not one of these. And back again.
+  std::optional<std::uint64_t> number_of(std::string_view id) const;
+  std::string text_of(std::uint64_t number) const;
 
  private:
   std::uint64_t loop_;     // random
@@ -31,6 +35,7 @@ class Origin {
  public:
   // Good until the next call, and while head and client live.
   const http::Forwarding& judge(const http::RequestHead& head, const ClientInfo& client, const ipc::ProxyState& state);
+  const RequestIds& ids() const { return ids_; }
   // The client, as logs show it.
   std::string_view shown() const { return shown_; }
   // Of a request that no worker is told of; `head` may be null when there was none.

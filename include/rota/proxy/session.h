@@ -4,8 +4,11 @@
 //   (reading_proxy_header →) idle → reading_head → in_exchange → responding → idle ...;  in_exchange → tunnelling;
 //   any → lingering → (retired)
 //
-// Two deadlines: its own for what it waits for from the client (a head, body bytes, the next request, the end), and one
-// for writing, armed exactly while something is queued for the client.
+// One deadline, for what it waits for from the client: that it takes what there is for it; else a head, body bytes, the
+// next request, the end. A body that is still owed comes first.
+//
+// There are as many as there are clients, however slow: what only some of them need is not a member but memory of its
+// own, as long as it is needed (tests/unit/proxy/sizes_test.cpp counts).
 //
 // Owned by its DataLoop; retires itself through it. A LoopContext and a DataLoop outlive their Sessions.
 #pragma once
@@ -15,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "rota/base/held_bytes.h"
 #include "rota/http/chunked.h"
 #include "rota/http/request_head.h"
 #include "rota/proxy/client_info.h"
@@ -53,7 +57,6 @@ struct SessionLink : ListLink {};
 class Session final : public SessionLink,
                       public uv::StreamListener,
                       public uv::Retirable,
-                      public uv::Deferred,
                       public DeadlineNode,
                       public ExchangeClient {
  public:
@@ -61,7 +64,7 @@ class Session final : public SessionLink,
   ~Session() override;
 
   // Begins to read. False: the descriptor was refused.
-  bool open(uv::Stream::Kind kind, UniqueFd fd);
+  bool open(UniqueFd fd);
   // Before any byte was read: a PROXY protocol header comes first, within the deadline of the first head.
   void expect_proxy_header();
   // The loop drains: the next response says Connection: close, an idle connection ends after kIdleGrace.
@@ -73,12 +76,12 @@ class Session final : public SessionLink,
 
   static constexpr std::size_t kPipelinedMax = 16 * 1024;  // bytes read ahead of the exchange in progress
   static constexpr Duration kLinger{2000};                 // for the peer to read our last bytes and close
-  static constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
+  static constexpr std::uint64_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kIdleGrace{500};
   // Within timeouts.body so much of the body must come (or its end), within timeouts.write so much be taken: who drips
   // byte by byte would keep a worker for ever.
-  static constexpr std::size_t kBodyProgressMin = 256;
-  static constexpr std::int64_t kWriteProgressMin = 256;
+  static constexpr std::uint32_t kBodyProgressMin = 256;
+  static constexpr std::uint32_t kWriteProgressMin = 256;
 
  private:
   // responding: the head of the final response is out; the request's body may still be coming.
@@ -99,7 +102,6 @@ class Session final : public SessionLink,
   void on_error(uv::Stream& stream, int error) override;
   void on_writable(uv::Stream& stream) override;
   void on_deadline() override;
-  void run_deferred() override;
 
   void response_head(const http::ResponseHead& head) override;
   void response_body(std::string_view data) override;
@@ -109,6 +111,7 @@ class Session final : public SessionLink,
   std::size_t own_response(int status, Outcome outcome, std::string_view text) override;
   bool congested() const override;
   std::size_t room() const override;
+  void await_room() override;
   void pause_upload() override;
   void resume_upload() override;
   uv::Stream& become_tunnel(std::string& held, bool& ended) override;
@@ -116,12 +119,16 @@ class Session final : public SessionLink,
 
   void take_proxy_header(std::string_view bytes);
   void take(std::string_view bytes);
-  std::size_t take_head(std::string_view bytes);      // bytes used up
-  std::size_t start_exchange(std::string_view body);  // likewise
-  std::size_t feed_body(std::string_view bytes);      // likewise
+  void take_unread();
+  void hold(std::string_view bytes);
+  void after_head(std::size_t used);
+  std::size_t take_head(const http::HeadScan& scan, std::string_view bytes);  // bytes used up
+  std::size_t start_exchange(std::string_view body);                          // likewise
+  std::size_t feed_body(std::string_view bytes);                              // likewise
   bool body_complete() const { return body_kind_ == http::BodyKind::none; }
   void read_ahead(std::string_view bytes);
   bool next_request_waits();  // a pipelined one, for its turn or for the client to take earlier answers
+  void take_next();           // its turn
   // An answer without an exchange, then the end of the connection unless everything of the request was read.
   void refuse(int status, Outcome outcome, std::string_view text, const http::RequestHead* head);
   void log_refusal(int status, Outcome outcome, std::string_view why, std::size_t bytes_sent,
@@ -130,48 +137,49 @@ class Session final : public SessionLink,
   void become_idle();
   void arm_body();
   void arm_idle();
-  void watch_writing();
+  void await_bytes(Duration limit);
+  void watch_writing();  // sets the deadline right when nothing is awaited but that the client takes what there is
   void write_deadline();
+  void stop_reading_ahead();
+  void resume_reading();
   void linger();
   void end();
 
   LoopContext& context_;
   SessionOwner& owner_;
   ClientInfo client_;
-  std::unique_ptr<uv::Stream> stream_;
+  uv::Stream stream_;
+  // What of the request to come has been read: a part of its head, or whole requests behind the one in progress.
+  struct Unread final : uv::Deferred {
+    explicit Unread(Session& of) : session(of) {}
+    void run_deferred() override { session.take_next(); }  // which may destroy this
+    Session& session;
+    http::HeadScan scan;  // how far the first head in it has been read
+    HeldBytes bytes;      // never empty between two callbacks
+  };
+  std::unique_ptr<ProxyHeaderReader> proxy_header_;  // while one is read
+  std::unique_ptr<Unread> unread_;
+  std::unique_ptr<Exchange> exchange_;             // the request in progress
+  std::unique_ptr<http::ChunkedDecoder> decoder_;  // of its body
+  std::uint64_t left_ = 0;                         // of its body; while lingering, of what is read and thrown away
+  // Since the deadline was set: bytes of the body; or what the stream's progress was then.
+  std::uint32_t progress_ = 0;
 
   State state_ = State::idle;
-  bool peer_closed_ = false;  // the peer has sent its FIN
-
-  // reading
-  std::unique_ptr<ProxyHeaderReader> proxy_header_;  // while one is read
-  http::RequestHeadParser parser_;
-  std::string input_;  // bytes not yet understood, and those of requests to come
-
+  enum class Awaited : std::uint8_t { bytes, room } awaited_ = Awaited::bytes;  // by the deadline
+  bool peer_closed_ = false;                                                    // the peer has sent its FIN
   // the request in progress
-  std::unique_ptr<Exchange> exchange_;
   http::BodyKind body_kind_ = http::BodyKind::none;
-  std::uint64_t body_left_ = 0;
-  std::size_t body_progress_ = 0;  // bytes since its deadline was armed
-  std::unique_ptr<http::ChunkedDecoder> decoder_;
+  http::Method method_ = http::Method::other;
+  std::uint8_t client_minor_ = 1;
   bool passes_trailers_ = false;  // the request's
   bool wants_trailers_ = false;   // the response's
   bool keep_alive_ = true;        // after this response
   bool wants_json_ = false;
-  int client_minor_ = 1;
-  http::Method method_ = http::Method::other;
   bool upload_paused_ = false;
-
-  // the response in progress
+  // its response
   http::ClientFraming framing_ = http::ClientFraming::none;
   bool head_sent_ = false;  // of the final response
-  struct WriteDeadline final : DeadlineNode {
-    explicit WriteDeadline(Session& of) : session(of) {}
-    void on_deadline() override { session.write_deadline(); }
-    Session& session;
-  } write_deadline_{*this};
-  std::int64_t progress_at_arm_ = 0;  // of the stream
-  std::size_t lingered_bytes_ = 0;
 };
 
 }  // namespace rota::proxy

@@ -27,7 +27,7 @@ class TunnelOwner {
 
 class Tunnel final : public uv::StreamListener, public uv::Retirable, public DeadlineNode {
  public:
-  static constexpr std::int64_t kWriteProgressMin = 256;  // to be taken by the client within timeouts.write
+  static constexpr std::uint32_t kWriteProgressMin = 256;  // to be taken by the client within timeouts.write
 
   Tunnel(LoopContext& context, uv::Stream& client, uv::Stream& worker, TunnelOwner& owner);
 
@@ -79,7 +79,7 @@ class Tunnel final : public uv::StreamListener, public uv::Retirable, public Dea
     void on_deadline() override { tunnel.client_stalled(); }
     Tunnel& tunnel;
   } write_deadline_{*this};
-  std::int64_t progress_at_arm_ = 0;
+  std::uint32_t progress_at_arm_ = 0;
 };
 
 }  // namespace rota::proxy

@@ -18,30 +18,24 @@ namespace rota::proxy {
 
 class Upstream;
 
-// One connection to a worker: lent to an exchange, or idle in its upstream's pool and watched there. Any byte or end on
-// an idle connection closes it.
-class UpstreamConnection final : public uv::StreamListener, public DeadlineNode {
+// One connection to a worker: lent to an exchange, which listens to it, or idle in its upstream's pool and watched
+// there.
+class UpstreamConnection {
  public:
   explicit UpstreamConnection(Upstream& upstream) : upstream_(upstream) {}
 
   Upstream& upstream() { return upstream_; }
-  uv::Stream& stream() { return *stream_; }
+  uv::Stream& stream() { return stream_; }
   bool connecting = false;      // a TCP connect that has not been answered yet
   std::uint32_t exchanges = 0;  // that it has served
 
  private:
   friend class Upstream;
-  void on_read(uv::Stream& stream, std::string_view bytes) override;
-  void on_end(uv::Stream& stream) override;
-  void on_error(uv::Stream& stream, int error) override;
-  void on_writable(uv::Stream& stream) override;
-  void on_deadline() override;
-
   Upstream& upstream_;
-  std::unique_ptr<uv::Stream> stream_;
+  uv::Stream stream_;
 };
 
-class Upstream {
+class Upstream final : public uv::StreamListener, public DeadlineNode {
  public:
   Upstream(LoopContext& context, const ipc::UpstreamState& state);
   ~Upstream();
@@ -81,9 +75,9 @@ class Upstream {
     int error = 0;
   };
   Acquired acquire(uv::StreamListener& user);
-  // Ends the exchange's use of it. `keep`: request and response are both wholly done and no byte is left over.
+  // Ends the exchange's use of it. `keep_it`: request and response are both wholly done and no byte is left over.
   // keep_alive_timeout_s and keep_alive_max are the worker's announcement, 0 for none.
-  void release(std::unique_ptr<UpstreamConnection> connection, bool keep, std::uint32_t keep_alive_timeout_s,
+  void release(std::unique_ptr<UpstreamConnection> connection, bool keep_it, std::uint32_t keep_alive_timeout_s,
                std::uint32_t keep_alive_max);
 
   static constexpr Duration kEjection{1000};
@@ -91,8 +85,21 @@ class Upstream {
   static constexpr std::size_t kIdleMax = 256;
 
  private:
-  friend class UpstreamConnection;
-  void discard(UpstreamConnection& idle);
+  // An idle connection, and when it is too old to be used again.
+  struct Idle {
+    std::unique_ptr<UpstreamConnection> connection;
+    TimePoint until;
+  };
+
+  // Of idle connections: any byte or end on one closes it.
+  void on_read(uv::Stream& stream, std::string_view bytes) override;
+  void on_end(uv::Stream& stream) override { discard(stream); }
+  void on_error(uv::Stream& stream, int) override { discard(stream); }
+  void on_writable(uv::Stream&) override {}
+  void on_deadline() override;
+
+  void keep(std::unique_ptr<UpstreamConnection> connection, TimePoint until);
+  void discard(uv::Stream& idle);
   void close_pool();
   void tell_if_drained();
 
@@ -109,7 +116,7 @@ class Upstream {
   std::uint32_t in_flight_ = 0;
   TimePoint ejected_until_{};
   TimePoint distrusted_until_{};
-  std::vector<std::unique_ptr<UpstreamConnection>> idle_;  // the last is used next
+  std::vector<Idle> idle_;  // the last is used next
 };
 
 }  // namespace rota::proxy

@@ -60,7 +60,7 @@ class Probe final : uv::StreamListener, uv::TimerListener {
   uv::Timer timer_;
   TimePoint give_up_at_{};
   std::string head_;
-  std::unique_ptr<uv::Stream> stream_;
+  uv::Stream stream_;
 };
 
 }  // namespace rota::supervisor

@@ -1,4 +1,5 @@
-// A libuv loop and the retirement of what lives on it. <uv.h> is included in src/uv only.
+// A loop of events and the retirement of what lives on it: connections in a ReadySet, everything else in a libuv loop
+// inside it, which is run when it has something to do. <uv.h> is included in src/uv only.
 // One Loop per thread; nothing here is thread-safe except Wakeup::wake().
 #pragma once
 
@@ -13,6 +14,8 @@
 struct uv_loop_s;
 
 namespace rota::uv {
+
+class ReadySet;
 
 // Whatever may have to die while its own method is still on the stack derives from this and is handed to
 // Loop::retire().
@@ -39,7 +42,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();   // until stop()
+  void run();   // until stop(), or until nothing is left that could call anybody
   void stop();  // from the loop's own thread
   // One turn that waits for nothing. True: the next one has work already, whatever its descriptors say.
   bool run_once();
@@ -59,13 +62,19 @@ class Loop {
   void retire(std::unique_ptr<Retirable> object);
 
   // Calls work.run_deferred() from the loop's top level. Already waiting: nothing changes. A destroyed Deferred is
-  // forgotten.
+  // forgotten. Whatever connections had become ready before this call has been seen by then.
   void defer(Deferred& work);
 
   uv_loop_s* raw() { return loop_.get(); }
+  ReadySet& connections();
 
  private:
-  struct Parts;  // the check and idle handles behind retire() and defer()
+  struct Parts;
+  void turn(int patience);  // in milliseconds; negative: without end
+  void catch_up();
+  bool alive() const;
+  int patience() const;  // how long the next wait may be
+
   std::string label_;
   std::unique_ptr<uv_loop_s> loop_;
   std::unique_ptr<char[]> scratch_;

@@ -1,4 +1,4 @@
-// A connected TCP or Unix stream: reads into the loop's scratch buffer, writes at once and queues only what the kernel
+// A connected TCP or Unix socket: reads into the loop's scratch buffer, writes at once and queues only what the kernel
 // did not take. Knows bytes and back-pressure; nothing of HTTP.
 #pragma once
 
@@ -11,18 +11,15 @@
 
 #include "rota/base/result.h"
 #include "rota/base/unique_fd.h"
-#include "rota/uv/handles.h"
-
-struct uv_stream_s;
 
 namespace rota::uv {
 
-template <>
-void CloseLater<uv_stream_s>::operator()(uv_stream_s* raw) const noexcept;  // a uv_tcp_t or a uv_pipe_t
-
+class Loop;
+class ReadySet;
 class Stream;
-// The listener may destroy or retire the stream's owner inside any of these only by Loop::retire(); destroying the
-// Stream itself inside its own callback is allowed (the callback is the last thing that touches it).
+
+// The listener may destroy or retire the stream's owner inside any of these only by Loop::retire(); closing the Stream
+// itself inside its own callback is allowed (the callback is the last thing that touches it).
 class StreamListener {
  public:
   // Bytes in the scratch buffer, gone after the return.
@@ -34,7 +31,8 @@ class StreamListener {
   // What was queued cannot be sent any more, nor anything later. What the peer had sent before may still be there to be
   // read: who cares goes on reading, for others it is on_error.
   virtual void on_write_error(Stream& stream, int error) { on_error(stream, error); }
-  // The queue, once above kHighMark, has fallen to kLowMark or less; or it became empty after anything was queued.
+  // The queue, once above kHighMark, has fallen to kLowMark or less; or it became empty after anything was queued; or
+  // there is the room that was awaited.
   virtual void on_writable(Stream& stream) = 0;
 
  protected:
@@ -43,15 +41,19 @@ class StreamListener {
 
 class Stream {
  public:
-  enum class Kind : std::uint8_t { tcp, unix_socket };
   static constexpr std::size_t kHighMark = 128 * 1024;  // queued memory above which the producer must stop
   static constexpr std::size_t kLowMark = 32 * 1024;
 
-  // Takes the connected fd and starts reading. Fails only when libuv refuses the fd.
-  static Result<std::unique_ptr<Stream>> open(Loop& loop, Kind kind, UniqueFd fd, StreamListener& listener);
-  ~Stream();
+  Stream() = default;
+  ~Stream() { close(); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+
+  // Takes the connected fd and starts reading. Fails only when the kernel watches no more descriptors.
+  Result<void> open(Loop& loop, UniqueFd fd, StreamListener& listener);
+  bool is_open() const { return fd_ >= 0; }
+  // No callback comes afterwards. What is queued is lost.
+  void close();
 
   void set_listener(StreamListener& listener) { listener_ = &listener; }
 
@@ -67,19 +69,22 @@ class Stream {
   // not called for it).
   int write(std::span<const iovec> parts);
   int write(std::string_view bytes);
-  std::size_t queued() const { return queued_; }
+  std::size_t queued() const { return queue_ == nullptr ? 0 : queue_->bytes; }
   // By memory, so that many tiny writes count for what they cost.
-  bool congested() const { return memory_ > kHighMark; }
-  std::uint64_t accepted() const {
-    return accepted_;
-  }  // bytes in writes that the kernel has taken wholly, and at once in part
+  bool congested() const { return queue_ != nullptr && queue_->memory > kHighMark; }
+  // Bytes that the kernel has taken, modulo 2^32: for differences.
+  std::uint32_t accepted() const { return accepted_; }
 
   // About how much the kernel would take at once; one system call.
   std::size_t room() const;
+  // Calls on_writable() when the kernel has a good deal of room, though nothing is queued.
+  void await_room();
+  // Something is queued, or room is awaited.
+  bool waits() const { return queue_ != nullptr || awaits_room_; }
 
-  // Grows while the peer takes bytes out of the kernel's hands: TCP acknowledgements, reads of a Unix peer. For
-  // comparing with an earlier value only.
-  std::int64_t progress() const;
+  // Grows while the peer takes bytes out of the kernel's hands: TCP acknowledgements, reads of a Unix peer. Modulo
+  // 2^32, for differences too.
+  std::uint32_t progress() const;
 
   // The peer has left something of ours in the kernel: unread (Unix) or not acknowledged (TCP).
   bool untaken() const;
@@ -91,23 +96,42 @@ class Stream {
   int fd() const { return fd_; }
 
  private:
-  struct Queued;
-  Stream(StreamListener& listener, int fd) : listener_(&listener), fd_(fd) {}
-  friend struct StreamCallbacks;
-  int queue(std::span<const iovec> parts, std::size_t skip);
+  friend class ReadySet;
+  struct Cell;  // the rest of one write
+  // Only while there is something in it.
+  struct Queue {
+    Queue() = default;
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    ~Queue();
+    void took(std::size_t bytes);
+    Cell* first = nullptr;
+    Cell* last = nullptr;
+    std::size_t bytes = 0;
+    std::size_t memory = 0;
+    bool was_congested = false;
+  };
+  static constexpr int kReadsAtOnce = 16;  // then others get their turn
+  static constexpr std::size_t kPartsAtOnce = 16;
 
-  StreamListener* listener_;
-  int fd_;
-  std::uint32_t read_limit_ = kReadMax;
+  void on_ready(std::uint32_t events);
+  void read_some();
+  void flush();
+  int queue(std::span<const iovec> parts, std::size_t skip);
+  std::uint32_t wanted() const;
+  void settle();  // tells the kernel what is wanted
+
+  StreamListener* listener_ = nullptr;
+  Loop* loop_ = nullptr;
+  std::unique_ptr<Queue> queue_;
+  std::uint32_t accepted_ = 0;
+  int fd_ = -1;
+  std::uint16_t read_limit_ = kReadMax - 1;  // less one
+  std::uint8_t told_ = 0;                    // what the kernel believes is wanted
   bool reading_ = false;
-  bool was_congested_ = false;
   bool failed_ = false;  // on_write_error was called
   bool shut_down_wanted_ = false;
-  std::size_t queued_ = 0;
-  std::size_t memory_ = 0;  // of what is queued
-  std::uint64_t accepted_ = 0;
-  std::uint64_t given_ = 0;  // accepted at once or queued, ever
-  Cell<uv_stream_s> raw_;
+  bool awaits_room_ = false;
 };
 
 }  // namespace rota::uv

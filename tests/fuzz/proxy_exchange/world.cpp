@@ -9,6 +9,7 @@
 #include "rota/base/check.h"
 #include "rota/base/log.h"
 #include "rota/sys/socket.h"
+#include "rota/uv/handles.h"
 
 namespace rota::fuzz {
 
@@ -39,7 +40,7 @@ std::bitset<kFdsMax> open_descriptors() {
 }  // namespace
 
 // Keeps the loop alive while no stream is read, as a real one's wakeup does.
-struct World::Ground final : uv::WakeupListener, uv::StreamListener {
+struct World::Ground final : uv::WakeupListener {
   Ground() : loop("fuzz"), wakeup(loop, *this) {
     log::set_threshold(log::Level::error);
     for (std::size_t slot = 0; slot < kSlots; slot++) {
@@ -48,17 +49,8 @@ struct World::Ground final : uv::WakeupListener, uv::StreamListener {
     }
     front = made(sys::listen_on(*sys::tcp_address("127.0.0.1", 0), {}));
     front_address = sys::local_address(front.get());
-    // A loop's first stream brings a descriptor that stays.
-    int pair[2];
-    ROTA_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
-    const UniqueFd other(pair[0]);
-    ROTA_CHECK(uv::Stream::open(loop, uv::Stream::Kind::unix_socket, UniqueFd(pair[1]), *this).has_value());
   }
   void on_wakeup(uv::Wakeup&) override {}
-  void on_read(uv::Stream&, std::string_view) override {}
-  void on_end(uv::Stream&) override {}
-  void on_error(uv::Stream&, int) override {}
-  void on_writable(uv::Stream&) override {}
   sys::SocketAddress address(std::size_t slot, bool tcp) const {
     return tcp ? *sys::tcp_address("127.0.0.1", ports[slot]) : *sys::unix_address(names[slot]);
   }
@@ -194,10 +186,9 @@ void World::connect_client() {
   proxy::ClientInfo info;
   info.kind = proxy::ClientInfo::Kind::ip;
   info.address = *http::IpAddress::parse("192.0.2." + std::to_string(clients.size()));
-  info.listener = listener_name_;
+  info.listener = &listener_name_;
   auto session = std::make_unique<proxy::Session>(context_, *this, std::move(info));
-  const auto kind = clients_over_tcp_ ? uv::Stream::Kind::tcp : uv::Stream::Kind::unix_socket;
-  ROTA_CHECK(session->open(kind, std::move(far)));
+  ROTA_CHECK(session->open(std::move(far)));
   sessions_.push_back(*session.release());
   session_count_++;
   client_ = clients.size();

@@ -118,7 +118,7 @@ class World final : public proxy::SessionOwner, public proxy::UpstreamEvents {
   std::array<bool, kSlots> listening_{true, true};
   bool retry_wanted_ = false;
   bool loop_ready_ = false;
-  std::shared_ptr<const std::string> listener_name_ = std::make_shared<const std::string>("fuzz");
+  const std::string listener_name_ = "fuzz";
 };
 
 }  // namespace rota::fuzz

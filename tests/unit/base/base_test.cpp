@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rota/base/held_bytes.h"
 #include "rota/base/intrusive_list.h"
 #include "rota/base/json.h"
 #include "rota/base/log.h"
@@ -190,4 +191,37 @@ TEST_CASE("a text is never cut inside a character") {
   std::string time;
   append_utc_time(time, 1'700'000'000'042);
   CHECK(time == "2023-11-14T22:13:20.042Z");
+}
+
+TEST_CASE("held bytes take hardly more memory than they are, and none when there are none") {
+  HeldBytes held;
+  CHECK(sizeof held == sizeof(void*));
+  CHECK(held.empty());
+  CHECK(held.view().empty());
+  held.append("");
+  CHECK(held.capacity() == 0);
+  std::string expected;
+  for (int i = 0; i < 5000; i++) {
+    const std::string piece(static_cast<std::size_t>(i % 7), static_cast<char>('a' + i % 26));
+    held.append(piece);
+    expected += piece;
+    REQUIRE(held.capacity() <= held.size() + HeldBytes::kSlackMax);
+  }
+  CHECK(held.view() == expected);
+  held.remove_prefix(4321);
+  CHECK(held.view() == std::string_view(expected).substr(4321));
+  const std::size_t capacity = held.capacity();
+  held.truncate(3);
+  CHECK(held.view() == std::string_view(expected).substr(4321, 3));
+  held.truncate(5);
+  CHECK(held.size() == 3);
+  held.assign("short");
+  CHECK(held.view() == "short");
+  CHECK(held.capacity() == capacity);  // kept: it is for what comes next
+  HeldBytes moved = std::move(held);
+  CHECK(moved.view() == "short");
+  moved.release();
+  CHECK(moved.capacity() == 0);
+  moved.assign("once");
+  CHECK(moved.capacity() == 4);
 }

@@ -37,6 +37,7 @@ struct Client final : ExchangeClient {
   }
   bool congested() const override { return false; }
   std::size_t room() const override { return 4096; }
+  void await_room() override {}
   void pause_upload() override {}
   void resume_upload() override {}
   uv::Stream& become_tunnel(std::string&, bool&) override {

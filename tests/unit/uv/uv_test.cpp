@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "rota/uv/handles.h"
 #include "rota/uv/loop.h"
+#include "rota/uv/ready_set.h"
 #include "rota/uv/stream.h"
 
 using namespace rota;
@@ -88,8 +90,8 @@ TEST_CASE("a stream reads what comes, and tells the end") {
   stopper.within(5s);
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
   REQUIRE(::write(pair.peer.get(), "hello", 5) == 5);
   recorder.want = 5;
   loop.run();
@@ -106,22 +108,22 @@ TEST_CASE("reads are no longer than asked for, and room is what the kernel still
   stopper.within(20s);
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
-  (*stream)->limit_reads(1000);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  stream.limit_reads(1000);
   REQUIRE(::write(pair.peer.get(), std::string(5000, 'x').data(), 5000) == 5000);
   recorder.want = 5000;
   loop.run();
   CHECK(recorder.text.size() == 5000);
   CHECK(recorder.longest == 1000);
 
-  const std::size_t fresh = (*stream)->room();
+  const std::size_t fresh = stream.room();
   CHECK(fresh > 4096);
-  REQUIRE((*stream)->write(std::string(fresh, 'y')) == 0);
-  CHECK((*stream)->queued() == 0);
-  CHECK((*stream)->room() < fresh);
-  while ((*stream)->queued() == 0) REQUIRE((*stream)->write(std::string(50'000, 'z')) == 0);
-  CHECK((*stream)->room() < fresh / 4);
+  REQUIRE(stream.write(std::string(fresh, 'y')) == 0);
+  CHECK(stream.queued() == 0);
+  CHECK(stream.room() < fresh);
+  while (stream.queued() == 0) REQUIRE(stream.write(std::string(50'000, 'z')) == 0);
+  CHECK(stream.room() < fresh / 4);
   CHECK_FALSE(stopper.timed_out);
 }
 
@@ -134,8 +136,8 @@ TEST_CASE("a loop can be turned by hand, and says when a turn would do something
     return !loop.run_once() && ::poll(&ready, 1, 0) == 0;
   };
   CHECK_FALSE(loop.run_once());  // nothing is on it
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
   while (!quiet()) continue;
   CHECK(recorder.text.empty());
   REQUIRE(::write(pair.peer.get(), "hello", 5) == 5);
@@ -169,18 +171,18 @@ TEST_CASE("what the kernel does not take is queued, counted, and written in orde
   stopper.within(20s);
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
   std::string sent;
   for (int i = 0; i < 40; i++) {
     std::string part(50'000, static_cast<char>('a' + i % 26));
     sent += part;
-    REQUIRE((*stream)->write(part) == 0);
+    REQUIRE(stream.write(part) == 0);
   }
-  CHECK((*stream)->queued() > 0);
-  CHECK((*stream)->congested());
-  CHECK((*stream)->queued() + (*stream)->accepted() == sent.size());
-  (*stream)->shut_down_writing();
+  CHECK(stream.queued() > 0);
+  CHECK(stream.congested());
+  CHECK(stream.queued() + stream.accepted() == sent.size());
+  stream.shut_down_writing();
   std::string got;
   std::thread reader([&] {
     char buffer[65536];
@@ -188,11 +190,11 @@ TEST_CASE("what the kernel does not take is queued, counted, and written in orde
     while ((n = ::read(pair.peer.get(), buffer, sizeof buffer)) > 0) got.append(buffer, static_cast<std::size_t>(n));
   });
   recorder.stop_when_writable = true;
-  while ((*stream)->queued() > 0 && !stopper.timed_out) loop.run();
+  while (stream.queued() > 0 && !stopper.timed_out) loop.run();
   reader.join();
   CHECK(got == sent);
   CHECK(recorder.writable >= 1);
-  CHECK((*stream)->accepted() == sent.size());
+  CHECK(stream.accepted() == sent.size());
 }
 
 TEST_CASE("a stream may be destroyed with a full queue; no callback comes afterwards") {
@@ -200,10 +202,10 @@ TEST_CASE("a stream may be destroyed with a full queue; no callback comes afterw
   Stopper stopper(loop);
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
-  REQUIRE((*stream)->write(std::string(2'000'000, 'x')) == 0);
-  stream->reset();
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  REQUIRE(stream.write(std::string(2'000'000, 'x')) == 0);
+  stream.close();
   stopper.within(10ms);
   loop.run();
   CHECK(recorder.writable == 0);
@@ -214,10 +216,10 @@ TEST_CASE("writing to a peer that is gone reports EPIPE at once and raises no si
   Loop loop("test");
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
   pair.peer.reset();
-  CHECK((*stream)->write("x") == EPIPE);
+  CHECK(stream.write("x") == EPIPE);
 }
 
 TEST_CASE("a stopped stream reads nothing until it is started again") {
@@ -225,18 +227,119 @@ TEST_CASE("a stopped stream reads nothing until it is started again") {
   Stopper stopper(loop);
   Recorder recorder(loop);
   Pair pair;
-  auto stream = Stream::open(loop, Stream::Kind::unix_socket, std::move(pair.ours), recorder);
-  REQUIRE(stream);
-  (*stream)->stop_reading();
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  stream.stop_reading();
   REQUIRE(::write(pair.peer.get(), "abc", 3) == 3);
   stopper.within(20ms);
   loop.run();
   CHECK(recorder.text.empty());
-  (*stream)->start_reading();
+  stream.start_reading();
   recorder.want = 3;
   stopper.within(5s);
   loop.run();
   CHECK(recorder.text == "abc");
+}
+
+TEST_CASE("a limit that a callback sets counts for the next read") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  stopper.within(5s);
+  Pair pair;
+  struct Shrinking final : StreamListener {
+    explicit Shrinking(Loop& of) : loop(of) {}
+    void on_read(Stream& stream, std::string_view bytes) override {
+      pieces.push_back(bytes.size());
+      stream.limit_reads(10);
+      total += bytes.size();
+      if (total == 120) loop.stop();
+    }
+    void on_end(Stream&) override {}
+    void on_error(Stream&, int) override {}
+    void on_writable(Stream&) override {}
+    Loop& loop;
+    std::vector<std::size_t> pieces;
+    std::size_t total = 0;
+  } listener(loop);
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), listener));
+  stream.limit_reads(100);
+  REQUIRE(::write(pair.peer.get(), std::string(120, 'x').data(), 120) == 120);
+  loop.run();
+  CHECK(listener.pieces == std::vector<std::size_t>{100, 10, 10});
+}
+
+TEST_CASE("a stream that another's callback closes is not called, though it was ready too") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  Pair one, two;
+  struct Closer final : StreamListener {
+    void on_read(Stream&, std::string_view) override {
+      calls++;
+      for (Stream* stream : streams) stream->close();
+    }
+    void on_end(Stream&) override {}
+    void on_error(Stream&, int) override {}
+    void on_writable(Stream&) override {}
+    std::vector<Stream*> streams;
+    int calls = 0;
+  } closer;
+  Stream first, second;
+  REQUIRE(first.open(loop, std::move(one.ours), closer));
+  REQUIRE(second.open(loop, std::move(two.ours), closer));
+  closer.streams = {&first, &second};
+  REQUIRE(::write(one.peer.get(), "x", 1) == 1);
+  REQUIRE(::write(two.peer.get(), "x", 1) == 1);
+  stopper.within(20ms);
+  loop.run();
+  CHECK(closer.calls == 1);
+  CHECK(loop.connections().size() == 0);
+}
+
+TEST_CASE("a stopped stream whose peer has gone does not keep the loop awake") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  Recorder recorder(loop);
+  Pair pair;
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  stream.stop_reading();
+  pair.peer.reset();
+  stopper.within(20ms);
+  loop.run();
+  CHECK(loop.connections().size() == 0);  // the kernel would tell of the end for ever
+  CHECK_FALSE(recorder.ended);
+  stream.start_reading();
+  stopper.within(5s);
+  loop.run();
+  CHECK(recorder.ended);
+}
+
+TEST_CASE("room is told of when there is some, though nothing was queued") {
+  Loop loop("test");
+  Stopper stopper(loop);
+  Recorder recorder(loop);
+  recorder.stop_when_writable = true;
+  Pair pair;
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  const std::string piece(1000, 'x');
+  while (stream.queued() == 0) REQUIRE(stream.write(piece) == 0);
+  std::string drained(1 << 20, 0);
+  REQUIRE(::read(pair.peer.get(), drained.data(), drained.size()) > 0);
+  stopper.within(5s);
+  loop.run();  // what was queued
+  CHECK(recorder.writable == 1);
+  while (stream.room() >= 4096) REQUIRE(stream.write(piece) == 0);
+  REQUIRE(stream.queued() == 0);
+  stream.await_room();
+  CHECK(stream.waits());
+  while (::recv(pair.peer.get(), drained.data(), drained.size(), MSG_DONTWAIT) > 0) {
+  }
+  loop.run();
+  CHECK(recorder.writable == 2);
+  CHECK_FALSE(stream.waits());
+  CHECK_FALSE(stopper.timed_out);
 }
 
 TEST_CASE("a retired object is freed in the same turn, and never inside the caller") {
@@ -281,6 +384,33 @@ TEST_CASE("deferred work runs once from the top of the loop, and is forgotten wh
   loop.run();
   CHECK(count == 1);
   CHECK(never == 0);
+}
+
+TEST_CASE("deferred work has been told of every connection that was ready before somebody asked for it") {
+  Loop loop("test");
+  Recorder recorder(loop);
+  Pair pair;
+  Stream stream;
+  REQUIRE(stream.open(loop, std::move(pair.ours), recorder));
+  struct Asker final : TimerListener, Deferred {
+    Asker(Loop& on, int to, const std::string& seen) : loop(on), peer(to), text(seen), timer(on, *this) {}
+    void on_timer(Timer&) override {
+      REQUIRE(::write(peer, "x", 1) == 1);  // the turn has looked at the connections already
+      loop.defer(*this);
+    }
+    void run_deferred() override {
+      known = text;
+      loop.stop();
+    }
+    Loop& loop;
+    int peer;
+    const std::string& text;
+    std::string known;
+    Timer timer;
+  } asker(loop, pair.peer.get(), recorder.text);
+  asker.timer.start(1ms);
+  loop.run();
+  CHECK(asker.known == "x");
 }
 
 TEST_CASE("a wakeup from another thread reaches the loop") {
