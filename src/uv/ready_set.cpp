@@ -14,19 +14,27 @@ ReadySet::ReadySet(int other) : fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   ROTA_CHECK(fd_ && ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, other, &event) == 0);
 }
 
-int ReadySet::want(int fd, Stream& stream, std::uint32_t before, std::uint32_t now) {
-  if (before == now) return 0;
+int ReadySet::add(int fd, Stream& stream) {
   epoll_event event{};
-  event.events = now;
+  event.events = EPOLLIN;
   event.data.ptr = &stream;
-  const int change = before == 0 ? EPOLL_CTL_ADD : now == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  if (::epoll_ctl(fd_.get(), change, fd, &event) != 0) {
-    ROTA_CHECK(change == EPOLL_CTL_ADD);
-    return errno;
-  }
-  if (before == 0) size_++;
-  if (now == 0) size_--;
+  if (::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return errno;
+  size_++;
   return 0;
+}
+
+// Errors and the end of both directions are told of unasked, which without EPOLLET would be again and again.
+void ReadySet::want(int fd, Stream& stream, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events != 0 ? events : static_cast<std::uint32_t>(EPOLLET);
+  event.data.ptr = &stream;
+  ROTA_CHECK(::epoll_ctl(fd_.get(), EPOLL_CTL_MOD, fd, &event) == 0);
+}
+
+void ReadySet::remove(int fd, Stream& stream) {
+  ROTA_CHECK(::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0);
+  size_--;
+  forget(stream);
 }
 
 void ReadySet::forget(Stream& stream) {

@@ -47,7 +47,7 @@ void Stream::Queue::took(std::size_t count) {
 
 Result<void> Stream::open(Loop& loop, UniqueFd fd, StreamListener& listener) {
   ROTA_CHECK(!is_open());
-  if (int error = loop.connections().want(fd.get(), *this, 0, EPOLLIN); error != 0) {
+  if (int error = loop.connections().add(fd.get(), *this); error != 0) {
     return os_error("cannot watch a connection", error);
   }
   told_ = EPOLLIN;
@@ -65,8 +65,7 @@ void Stream::close() {
   if (!is_open()) return;
   reading_ = awaits_room_ = false;
   queue_.reset();
-  settle();
-  loop_->connections().forget(*this);
+  loop_->connections().remove(fd_, *this);
   ::close(std::exchange(fd_, -1));
 }
 
@@ -79,12 +78,12 @@ std::uint32_t Stream::wanted() const {
 
 void Stream::settle() {
   const std::uint32_t now = wanted();
-  ROTA_CHECK(loop_->connections().want(fd_, *this, told_, now) == 0);
+  if (now == told_) return;
+  loop_->connections().want(fd_, *this, now);
   told_ = static_cast<std::uint8_t>(now);
 }
 
-// An error or the end of both directions is told of unasked, and again and again: whoever waits for anything finds it,
-// and who waits for nothing leaves the set.
+// An error or the end of both directions is told of unasked: whoever waits for anything finds it.
 void Stream::on_ready(std::uint32_t events) {
   const ReadySet& set = loop_->connections();
   const bool broken = (events & (EPOLLERR | EPOLLHUP)) != 0;

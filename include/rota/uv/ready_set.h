@@ -21,11 +21,13 @@ class ReadySet {
   ReadySet(const ReadySet&) = delete;
   ReadySet& operator=(const ReadySet&) = delete;
 
-  // EPOLLIN, EPOLLOUT, both or none are wanted of a stream's descriptor from now on, where `before` was wanted until
-  // now. Returns 0 or an errno value; only who was out of the set can fail.
-  int want(int fd, Stream& stream, std::uint32_t before, std::uint32_t now);
-  // No event reaches the stream any more, though the kernel has told of one already.
-  void forget(Stream& stream);
+  // EPOLLIN is wanted of a stream's descriptor. Returns 0 or an errno value: nothing else here can fail, so that a
+  // connection that has been taken is never lost for want of an entry.
+  int add(int fd, Stream& stream);
+  // EPOLLIN, EPOLLOUT, both or none from now on.
+  void want(int fd, Stream& stream, std::uint32_t events);
+  // No event reaches the stream any more, though the kernel may have told of one already.
+  void remove(int fd, Stream& stream);
 
   // Waits until something is ready, for at most so many milliseconds (negative: for ever). True: `other` is ready.
   bool wait(int milliseconds);
@@ -40,6 +42,8 @@ class ReadySet {
   int descriptor() const { return fd_.get(); }
 
  private:
+  void forget(Stream& stream);
+
   static constexpr int kBatch = 256;  // so that who else is on the loop gets his turn
   UniqueFd fd_;
   std::array<epoll_event, kBatch> events_;
