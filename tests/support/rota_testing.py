@@ -57,6 +57,11 @@ def wait_for(condition, timeout=15.0, what="a condition"):
         time.sleep(0.01)
 
 
+def json_lines(text):
+    """Those that have their end: who reads what another writes may see a part of a line."""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines() if line]
+
+
 class Load:
     """Clients that ask without a pause while something else happens; every answer that is not a 200 is in `failed`."""
 
@@ -131,7 +136,7 @@ class Daemon:
 
     def access_log(self):
         """The access log's lines (sent to stdout) as dictionaries."""
-        return [json.loads(line) for line in self.out.splitlines() if line]
+        return json_lines(self.out)
 
     def wait_log(self, pattern, timeout=15.0, count=1):
         """Waits for the count-th match of a pattern in the log and returns it."""
@@ -336,7 +341,7 @@ class RotaCase(unittest.TestCase):
 
     def journal(self, event=None, **match):
         path = self.folder / "journal"
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = json_lines(path.read_text()) if path.exists() else []
         return [l for l in lines if (event is None or l["event"] == event) and all(l.get(k) == v for k, v in match.items())]
 
     def wait_journal(self, event, count=1, timeout=15.0, **match):
