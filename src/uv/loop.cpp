@@ -2,16 +2,18 @@
 
 #include <uv.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "rota/base/check.h"
+#include "rota/base/exit_code.h"
 #include "rota/base/log.h"
 #include "rota/uv/ready_set.h"
 
 namespace rota::uv {
 
 struct Loop::Parts {
-  explicit Parts(int uv_fd) : connections(uv_fd) {}
   ReadySet connections;
   std::vector<std::unique_ptr<Retirable>> retired;
   std::vector<std::unique_ptr<Retirable>> dying;  // swapped with the above, so that both keep their memory
@@ -29,12 +31,23 @@ struct Loop::Parts {
   }
 };
 
+namespace {
+
+// Nothing goes without a loop. Whoever has started this process tries again, or tells why not.
+[[noreturn]] void cannot_start(const std::string& label, int error) {
+  log::error("cannot start: no event loop {}: {}", label, ::strerrordesc_np(error));
+  std::_Exit(static_cast<int>(ExitCode::os));
+}
+
+}  // namespace
+
 Loop::Loop(std::string label)
     : label_(std::move(label)),
       loop_(std::make_unique<uv_loop_s>()),
       scratch_(std::make_unique<char[]>(kScratchBytes)) {
-  ROTA_CHECK(uv_loop_init(loop_.get()) == 0);
-  parts_ = std::make_unique<Parts>(uv_backend_fd(loop_.get()));
+  if (int error = uv_loop_init(loop_.get()); error != 0) cannot_start(label_, -error);
+  parts_ = std::make_unique<Parts>();
+  if (int error = parts_->connections.open(uv_backend_fd(loop_.get())); error != 0) cannot_start(label_, error);
 }
 
 Loop::~Loop() {

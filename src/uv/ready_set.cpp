@@ -7,11 +7,12 @@
 
 namespace rota::uv {
 
-ReadySet::ReadySet(int other) : fd_(::epoll_create1(EPOLL_CLOEXEC)) {
+int ReadySet::open(int other) {
+  fd_.reset(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = nullptr;
-  ROTA_CHECK(fd_ && ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, other, &event) == 0);
+  return fd_ && ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, other, &event) == 0 ? 0 : errno;
 }
 
 int ReadySet::add(int fd, Stream& stream) {

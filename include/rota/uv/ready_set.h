@@ -16,10 +16,12 @@ class Stream;
 
 class ReadySet {
  public:
-  // `other`: a descriptor that wait() shall tell about beside the streams.
-  explicit ReadySet(int other);
+  ReadySet() = default;
   ReadySet(const ReadySet&) = delete;
   ReadySet& operator=(const ReadySet&) = delete;
+
+  // Before anything else. `other`: a descriptor that wait() shall tell about beside the streams. 0 or an errno value.
+  int open(int other);
 
   // EPOLLIN is wanted of a stream's descriptor. Returns 0 or an errno value: nothing else here can fail, so that a
   // connection that has been taken is never lost for want of an entry.
