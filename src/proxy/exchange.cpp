@@ -122,7 +122,6 @@ void Exchange::send_upload() {
   // A worker that closed its end may have answered before it did: reading goes on and finds the answer, or the end.
   if (!deaf_) deaf_ = stream.write(gather.parts()) != 0;
   gather.clear();
-  if (replay_ != nullptr && stream.accepted() != replay_->accepted_before) connection_->connecting = false;
   if (!may_be_retried()) forget_replay();
   if (!deaf_ && stream.congested() && upload_ == Upload::reading && !upload_paused_) {
     upload_paused_ = true;
@@ -165,13 +164,14 @@ ipc::RequestInFlight Exchange::describe() const {
 }
 
 bool Exchange::is_on(std::uint64_t upstream) const {
-  if (connection_ == nullptr || connection_->connecting || connection_->upstream().id() != upstream) return false;
+  if (connection_ == nullptr || connection_->is_connecting() || connection_->upstream().id() != upstream) return false;
   if (loss_noted_) return false;  // and told so already
   return state_ != State::idle && state_ != State::holding && state_ != State::listening;
 }
 
 // Whose turn it is decides whose deadline runs: while the client owes body bytes, the session's own.
 void Exchange::await_response() {
+  connection_->connecting = connection_->is_connecting();
   if (connection_->connecting) {
     context_.arm(*this, context_.state->connect);
   } else if (upload_ == Upload::reading && !upload_paused_) {

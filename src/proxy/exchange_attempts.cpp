@@ -86,7 +86,7 @@ void Exchange::attempt_failed(bool eof, int error) {
     note_loss();
     return fail(Outcome::upstream_closed);
   }
-  bool connecting = connection_->connecting;
+  bool connecting = connection_->is_connecting();
   AttemptFacts facts;
   facts.unix_socket = connection_->upstream().kind() == ipc::UpstreamKind::unix_path;
   facts.eof = eof;
@@ -175,6 +175,8 @@ void Exchange::on_deadline() {
       if (!send_request() && !attempt()) hold();
       return;
     case State::awaiting_response:
+      // A server that has taken a part is connected: its own time begins.
+      if (connection_->connecting && !connection_->is_connecting()) return await_response();
       if (!connection_->connecting) return fail(Outcome::upstream_timeout);
       connection_->upstream().eject(ETIMEDOUT);
       return fail(Outcome::connect_timeout);
@@ -188,7 +190,7 @@ bool Exchange::may_be_retried() const {
   AttemptFacts best;
   best.unix_socket = connection_->upstream().kind() == ipc::UpstreamKind::unix_path;
   best.error = best.unix_socket ? ECONNRESET : ECONNREFUSED;
-  best.connecting = connection_->connecting;
+  best.connecting = connection_->is_connecting();
   best.bytes_accepted = connection_->stream().accepted() - replay_->accepted_before;
   best.one_write = one_write_;
   RetryFacts retry;

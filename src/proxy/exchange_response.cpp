@@ -230,7 +230,7 @@ void Exchange::on_error(uv::Stream&, int error) {
 // A worker may refuse a request before it has read all of it, and close: its answer is read, and the rest of the upload
 // goes nowhere.
 void Exchange::on_write_error(uv::Stream& stream, int error) {
-  if (connection_->connecting) return on_error(stream, error);
+  if (connection_->is_connecting()) return on_error(stream, error);
   deaf_ = true;
   if (upload_paused_) {
     upload_paused_ = false;

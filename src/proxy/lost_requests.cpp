@@ -82,10 +82,12 @@ void LostRequests::remember(std::uint64_t upstream, Lost lost) {
 void LostRequests::add(std::uint64_t upstream, ipc::RequestInFlight request, TimePoint now,
                        const Suspicion& suspicion) {
   remember(upstream,
-           {std::move(request), now, false, suspicion.fingerprint, suspicion.limit, std::string(suspicion.app)});
+           {std::move(request), now, false, false, suspicion.fingerprint, suspicion.limit, std::string(suspicion.app)});
 }
 
-void LostRequests::add_unread(std::uint64_t upstream, TimePoint now) { remember(upstream, {{}, now, true, 0, 0, {}}); }
+void LostRequests::add_unread(std::uint64_t upstream, TimePoint now) {
+  remember(upstream, {{}, now, true, false, 0, 0, {}});
+}
 
 ipc::InFlight LostRequests::of(std::uint64_t upstream, TimePoint now) const {
   ipc::InFlight list;
@@ -111,10 +113,13 @@ void LostRequests::forgive(std::uint64_t fingerprint) {
   }
 }
 
-void LostRequests::blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const {
+// Each is counted once, however often its death is told: thousands may be told of with every connection that ends.
+void LostRequests::blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) {
   auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) { return one.upstream == upstream; });
   if (at == entries_.end()) return;
-  for (const Lost& one : at->requests) {
+  for (auto each = at->requests.rbegin(); each != at->requests.rend() && !each->blamed; ++each) {
+    Lost& one = *each;
+    one.blamed = true;
     if (one.fingerprint == 0 || now - one.at > kMemory) continue;
     Suspects::Blame blame = suspects.died(one.fingerprint, upstream, one.limit, now);
     if (blame.refused_for == Duration::zero()) continue;

@@ -183,6 +183,8 @@ std::size_t Session::start_exchange(std::string_view body) {
   }
   arm_body();
   std::size_t used = feed_body(body);
+  // Reading has stopped when the client was too far ahead, or at its end.
+  if (exchange_ != nullptr && !body_complete() && !upload_paused_) stream_.start_reading();
   if (exchange_ != nullptr && state_ == State::in_exchange) exchange_->begin();
   return used;
 }

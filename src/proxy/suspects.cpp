@@ -112,7 +112,8 @@ Suspects::Blame Suspects::died(std::uint64_t fingerprint, std::uint64_t upstream
   suspect.last_death = now;
   suspect.on_trial = false;
   // Refused already: it was in flight since before that, and says nothing of what a trial would.
-  if (suspect.deaths < limit || now < suspect.refused_until) return {suspect.deaths, Duration::zero()};
+  bool was_tried = std::exchange(suspect.was_tried, false);
+  if (suspect.deaths < limit || (now < suspect.refused_until && !was_tried)) return {suspect.deaths, Duration::zero()};
   suspect.refusal = std::clamp(suspect.refusal * 2, kRefusal, kRefusalMax);
   suspect.refused_until = now + suspect.refusal;
   return {suspect.deaths, suspect.refusal};
@@ -134,6 +135,7 @@ Suspects::Verdict Suspects::ask(std::uint64_t fingerprint, std::uint32_t limit, 
   if (suspect->deaths < limit) return Verdict::pass;
   if (suspect->on_trial || now < suspect->refused_until) return Verdict::refuse;
   suspect->on_trial = true;
+  suspect->was_tried = false;
   return Verdict::trial;
 }
 
@@ -142,6 +144,7 @@ void Suspects::trial_over(std::uint64_t fingerprint, TimePoint now) {
   Suspect* suspect = find(fingerprint);
   if (suspect == nullptr || !suspect->on_trial) return;
   suspect->on_trial = false;
+  suspect->was_tried = true;
   suspect->refused_until = now + std::max(suspect->refusal, kRefusal);
 }
 

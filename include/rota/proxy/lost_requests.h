@@ -43,13 +43,14 @@ class LostRequests {
   // A worker has answered this request: what it was lost to before does not count.
   void forgive(std::uint64_t fingerprint);
   // This upstream's worker has died. May be told again. The log says which requests are refused for it.
-  void blame(std::uint64_t upstream, Suspects& suspects, TimePoint now) const;
+  void blame(std::uint64_t upstream, Suspects& suspects, TimePoint now);
 
  private:
   struct Lost {
     ipc::RequestInFlight request;
     TimePoint at{};
     bool unread = false;            // and nothing else is known of it
+    bool blamed = false;            // so were all before it
     std::uint64_t fingerprint = 0;  // 0: no suspect
     std::uint32_t limit = 0;
     std::string app;

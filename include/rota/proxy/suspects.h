@@ -54,6 +54,7 @@ class Suspects {
     TimePoint refused_until{};
     Duration refusal{};
     bool on_trial = false;
+    bool was_tried = false;  // and what became of its worker is still to be heard
   };
   Suspect* find(std::uint64_t fingerprint);
   Suspect& make(std::uint64_t fingerprint);

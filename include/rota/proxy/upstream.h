@@ -26,7 +26,9 @@ class UpstreamConnection {
 
   Upstream& upstream() { return upstream_; }
   uv::Stream& stream() { return stream_; }
-  bool connecting = false;      // a TCP connect that has not been answered yet
+  // A TCP connect has not been answered yet: nobody has said so, and the kernel has taken nothing.
+  bool is_connecting() const { return connecting && stream_.accepted() == 0; }
+  bool connecting = false;
   std::uint32_t exchanges = 0;  // that it has served
 
  private:

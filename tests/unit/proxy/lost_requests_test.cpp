@@ -106,6 +106,21 @@ TEST_CASE("a bounded number is remembered, and the rest counted") {
   CHECK(lost.of(2, now).total == 1);
 }
 
+TEST_CASE("each lost request is counted once, however often its worker's death is told") {
+  LostRequests lost;
+  Suspects suspects;
+  TimePoint now{std::chrono::hours(1)};
+  lost.add(1, named("/a"), now, {7, 2, "web"});
+  lost.blame(1, suspects, now);
+  suspects.answered(7);
+  lost.blame(1, suspects, now);
+  CHECK_FALSE(suspects.any());
+  lost.add(1, named("/b"), now, {8, 2, "web"});  // lost there too, and seen later
+  lost.blame(1, suspects, now);
+  CHECK(suspects.ask(8, 1, now) == Suspects::Verdict::trial);
+  CHECK(suspects.ask(7, 1, now) == Suspects::Verdict::pass);
+}
+
 TEST_CASE("of several loops' lists the oldest and the youngest are told") {
   ipc::InFlight list;
   for (int loop = 0; loop < 3; loop++) {

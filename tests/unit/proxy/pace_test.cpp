@@ -1,4 +1,7 @@
 // Who is slow, who waits, and what it may cost: back-pressure and deadlines of a data loop.
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "loop_fixture.h"
 
 using namespace rota;
@@ -47,6 +50,41 @@ TEST_CASE("a pipelining client that reads nothing gets no further requests serve
   ::poll(&gone, 1, kPatienceMs);
   CHECK((gone.revents & (POLLHUP | POLLERR)) != 0);  // cut by the write deadline
   CHECK(served < 500);
+}
+
+TEST_CASE("a pipelined upload of which much came early is read to its end, or to its client's end") {
+  constexpr std::size_t kEarly = 30'000;
+  constexpr std::size_t kWhole = 60'000;
+  Proxy proxy;
+  std::atomic<bool> go = false;
+  Worker worker(proxy.path(0), [&](int fd) {
+    read_until(fd, contains("\r\n\r\n"));
+    while (!go) std::this_thread::yield();
+    send_all(fd, kOk);
+    read_until(fd, [](std::string_view got) { return got.size() >= kWhole; });
+    send_all(fd, kOk);
+  });
+  proxy.add(1, 0);
+  proxy.apply();
+  UniqueFd client = proxy.connect();
+  std::string post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(kWhole) + "\r\n\r\n";
+  send_all(client.get(), kGet + post + std::string(kEarly, 'x'));
+  int left = 1;
+  while (left > 0 && ::ioctl(client.get(), SIOCOUTQ, &left) == 0) std::this_thread::yield();  // it is with rota
+  go = true;
+  CHECK(read_until(client.get(), contains("ok")).starts_with("HTTP/1.1 200"));
+  SECTION("the rest comes") {
+    send_all(client.get(), std::string(kWhole - kEarly, 'x'));
+    CHECK(read_until(client.get(), contains("ok")).starts_with("HTTP/1.1 200"));
+  }
+  SECTION("the rest never comes") {
+    ::shutdown(client.get(), SHUT_WR);
+    bool eof = false;
+    auto begun = std::chrono::steady_clock::now();
+    read_until(client.get(), kNever, &eof);
+    CHECK(eof);
+    CHECK(std::chrono::steady_clock::now() - begun < 10s);
+  }
 }
 
 TEST_CASE("pipelined requests that rota answers itself are read no faster than they are answered") {

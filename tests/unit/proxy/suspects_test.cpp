@@ -112,6 +112,12 @@ TEST_CASE("after its time one is let through, and decides") {
     }
     CHECK(suspects.died(1, 20, 1, later + Suspects::kRefusalMax).refused_for == Suspects::kRefusalMax);
   }
+  SECTION("it kills, which is told when its connection has ended") {
+    suspects.trial_over(1, later);
+    CHECK(suspects.died(1, 11, 1, later + 50ms).refused_for == 2 * Suspects::kRefusal);
+    CHECK(suspects.died(1, 12, 1, later + 60ms).refused_for == 0ms);  // another, which was in flight since before
+    CHECK(suspects.ask(1, 1, later + 50ms + 2 * Suspects::kRefusal - 1ms) == Verdict::refuse);
+  }
   SECTION("it tells nothing") {
     suspects.trial_over(1, later);
     CHECK(suspects.ask(1, 1, later + Suspects::kRefusal - 1ms) == Verdict::refuse);
