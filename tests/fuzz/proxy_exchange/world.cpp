@@ -17,8 +17,9 @@ namespace {
 
 constexpr int kBacklog = 2;  // full at once, so that "busy" is seen too
 constexpr Duration kLongest = 3600s;
-// Turns in which nothing moved at any end of ours. More is a loop that spins.
-constexpr unsigned kIdleTurnsMax = 100;
+// Turns in which nothing moved at any end of ours. More is a loop that spins; as many requests as a client may have
+// sent behind each other take a turn each.
+constexpr unsigned kIdleTurnsMax = 5'000;
 constexpr unsigned kTurnsMax = 100'000;
 constexpr std::uint32_t kRepeatsMax = 500;
 
