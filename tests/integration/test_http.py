@@ -60,9 +60,11 @@ class Exchanges(SharedCase):
 
     def test_a_worker_that_closes_without_a_word_disturbs_nobody(self):
         for method in ("GET", "POST"):
+            # A request that went in pieces may have been read in part, as far as anybody can know (decision 0007).
+            allowed = {200, 502} if "ROTA_TEST_FAULTS" in os.environ and method == "POST" else {200}
             for _ in range(20):
                 response = self.client.request(method, "/close-after", body=b"x" if method == "POST" else b"")
-                self.assertEqual(response.status, 200)
+                self.assertIn(response.status, allowed)
 
     def test_pipelined_requests_are_answered_in_order(self):
         self.raw(b"".join(b"GET /head?%d HTTP/1.1\r\n%s\r\n" % (i, HEAD) for i in range(20)))
