@@ -87,8 +87,11 @@ class Retry(RotaCase):
 
     def test_a_post_never_delivered_goes_to_another_worker(self):
         """The kernel says that nothing was read, so that even a POST is safe to repeat."""
-        self.assertEqual(self.posts_to_a_stopped_worker(b""), [200] * 6)
-        self.assertEqual(self.requests("/echo"), 6)
+        results = self.posts_to_a_stopped_worker(b"")
+        # One that went in pieces may have been read in part, as far as anybody can know (decision 0007).
+        allowed = {200, 502} if "ROTA_TEST_FAULTS" in os.environ else {200}
+        self.assertLessEqual(set(results), allowed)
+        self.assertEqual(self.requests("/echo"), results.count(200))
 
     def test_a_post_with_a_body_is_repeated_only_when_that_is_certain(self):
         """A worker may have read the head and left the body, so that not every unread body proves the same."""
