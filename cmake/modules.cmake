@@ -6,6 +6,20 @@ function(rota_module name)
   add_library(rota_${name} STATIC ${sources})
   add_library(rota::${name} ALIAS rota_${name})
   target_link_libraries(rota_${name} PUBLIC rota_settings ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+  rota_precompile(rota_${name} rota_base <algorithm> <array> <cstdint> <cstring> <functional> <map> <memory> <optional> <span> <string>
+    <string_view> <utility> <vector> <fmt/format.h>)
+endfunction()
+
+# rota_precompile(TARGET FIRST HEADER...): with ROTA_PRECOMPILE, FIRST precompiles the headers and all others use them.
+function(rota_precompile target first)
+  if(NOT ROTA_PRECOMPILE)
+    return()
+  endif()
+  if(target STREQUAL first)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  else()
+    target_precompile_headers(${target} REUSE_FROM ${first})
+  endif()
 endfunction()
 
 # rota_unit_test(NAME): tests/unit/NAME/*.cpp become the executable unit_NAME, linked with that module.
@@ -18,6 +32,12 @@ function(rota_unit_test name)
   target_link_libraries(unit_${name} PRIVATE rota::${name} rota_settings Catch2::Catch2WithMain)
   target_include_directories(unit_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(unit_${name} PRIVATE ROTA_SOURCE="${CMAKE_SOURCE_DIR}")
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+    # Half of a test build's time went into optimising assertions and into looking for undefined behaviour in them.
+    target_compile_options(unit_${name} PRIVATE -O0 -fno-sanitize=undefined)
+  endif()
+  rota_precompile(unit_${name} unit_base <algorithm> <fstream> <functional> <map> <memory> <optional> <string> <string_view> <vector>
+    <fmt/format.h> <catch2/catch_test_macros.hpp>)
   add_test(NAME unit_${name} COMMAND unit_${name})
-  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 240)
 endfunction()

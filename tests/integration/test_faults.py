@@ -98,7 +98,8 @@ class Trouble(RotaCase):
                     daemon.wait_workers(2)
                     daemon.stop()
                 else:
-                    self.assertIn(daemon.process.returncode, (69, 71, 73), daemon.log)
+                    # 78 where the file could not be opened.
+                    self.assertIn(daemon.process.returncode, (69, 71, 73, 78), daemon.log)
                     self.assertIn("error", daemon.log)
                     daemon.assert_nothing_left()
 

@@ -1,6 +1,8 @@
 """Processes as /proc shows them: who descends from whom, who is left, who is a zombie."""
 import os
 
+KERNEL_THREADS = 2  # the parent of them all
+
 
 class Process:
     def __init__(self, pid, start, parent, state, command):
@@ -14,21 +16,38 @@ class Process:
         return f"{self.pid} {self.state} {self.command!r}"
 
 
-def read(pid):
-    """The process, or None when it is gone."""
+def stat(pid):
+    """The process with its short name for a command line, or None when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             raw = file.read().decode("latin-1")
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
         return None
     fields = raw.rsplit(")", 1)[1].split()
-    return Process(int(pid), int(fields[19]), int(fields[1]), fields[0], command or raw.split("(", 1)[1].rsplit(")", 1)[0])
+    return Process(int(pid), int(fields[19]), int(fields[1]), fields[0], raw.split("(", 1)[1].rsplit(")", 1)[0])
+
+
+def with_command(process):
+    """The same with its whole command line, or None when it is gone."""
+    try:
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    process.command = command or process.command  # a zombie has none
+    return process
+
+
+def read(pid):
+    """The process, or None when it is gone."""
+    process = stat(pid)
+    return with_command(process) if process else None
 
 
 def every():
-    return [p for p in (read(pid) for pid in os.listdir("/proc") if pid.isdigit()) if p is not None]
+    """Those of user space, with short names: this is asked often, and a machine has many processes."""
+    found = (stat(pid) for pid in os.listdir("/proc") if pid.isdigit())
+    return [p for p in found if p is not None and p.parent != KERNEL_THREADS]
 
 
 def is_stopped(pid):
@@ -49,11 +68,11 @@ def tree(root):
         found += level
         pids = {p.pid for p in level}
         todo = {p.pid for p in processes if p.parent in pids}
-    return found
+    return [p for p in map(with_command, found) if p is not None]
 
 
 def marked(mark):
-    """Every process whose environment or command line contains the mark."""
+    """Every process whose environment contains the mark."""
     found = []
     for process in every():
         try:
@@ -61,9 +80,9 @@ def marked(mark):
                 environment = file.read()
         except OSError:
             environment = b""
-        if mark.encode() in environment or mark in process.command:
+        if mark.encode() in environment:
             found.append(process)
-    return [p for p in found if p.pid != os.getpid()]
+    return [p for p in map(with_command, found) if p is not None and p.pid != os.getpid()]
 
 
 def memory(pid, field="VmRSS"):
