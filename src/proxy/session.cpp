@@ -90,8 +90,14 @@ void Session::take(std::string_view bytes) {
 void Session::take_unread() {
   // take_head() reads spans of its bytes: nothing may touch them meanwhile.
   std::unique_ptr<Unread> unread = std::move(unread_);
+  taking_unread_ = true;
   const std::size_t used = take_head(unread->scan, unread->bytes.view());
-  if (state_ == State::lingering || state_ == State::ended || used == unread->bytes.size()) return;
+  taking_unread_ = false;
+  if (state_ == State::lingering || state_ == State::ended) return;
+  if (used == unread->bytes.size()) {
+    if (state_ == State::idle && peer_closed_) linger();
+    return;
+  }
   unread->bytes.remove_prefix(used);
   unread_ = std::move(unread);
   after_head(used);
@@ -317,7 +323,7 @@ void Session::exchange_finished(bool whole) {
 
 void Session::after_response() {
   if (state_ == State::ended) return end();
-  if (!keep_alive_ || !body_complete() || (peer_closed_ && unread_ == nullptr)) return linger();
+  if (!keep_alive_ || !body_complete() || (peer_closed_ && unread_ == nullptr && !taking_unread_)) return linger();
   become_idle();
 }
 

@@ -168,6 +168,7 @@ class Session final : public SessionLink,
   State state_ = State::idle;
   enum class Awaited : std::uint8_t { bytes, room } awaited_ = Awaited::bytes;  // by the deadline
   bool peer_closed_ = false;                                                    // the peer has sent its FIN
+  bool taking_unread_ = false;  // unread_ is out, and something may be left of it
   // the request in progress
   http::BodyKind body_kind_ = http::BodyKind::none;
   http::Method method_ = http::Method::other;

@@ -454,3 +454,27 @@ TEST_CASE("what came before a broken chunk goes to no other request") {
   CHECK(seen.find("hello") == std::string::npos);
   CHECK(seen.starts_with("POST /next "));
 }
+
+TEST_CASE("pipelined requests that rota answers itself are all answered, also when the client has sent its FIN") {
+  Proxy proxy;
+  UniqueFd client;
+  Worker worker(proxy.path(0), [&](int fd) {
+    if (read_until(fd, contains("\r\n\r\n")).empty()) return;
+    ::shutdown(client.get(), SHUT_WR);
+    send_all(fd, kOk);
+    read_until(fd, kNever);
+  });
+  proxy.add(1, 0);
+  proxy.apply();
+  client = proxy.connect();
+  std::string requests = kGet;
+  for (int i = 0; i < 20; i++) requests += "OPTIONS / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n";
+  send_all(client.get(), requests);
+  bool eof = false;
+  const std::string got = read_until(client.get(), kNever, &eof);
+  CHECK(eof);
+  int answers = 0;
+  for (std::size_t at = got.find("HTTP/1.1 200"); at != std::string::npos; at = got.find("HTTP/1.1 200", at + 1))
+    answers++;
+  CHECK(answers == 21);
+}
