@@ -83,7 +83,9 @@ void DataLoop::obey(AskInFlight& order) {
 
 void DataLoop::obey(StopLoop&) {
   listeners_.clear();
-  sessions_.for_each([](Session& session) { session.cut(); });
+  // Each of these removes its session, and may end others: what has been freed releases a held request that is refused
+  // then.
+  while (!sessions_.empty()) sessions_.front().cut();
   for (auto& app : apps_) app->forget();
   context_.flush_access_log();
   loop_.stop();

@@ -251,3 +251,23 @@ TEST_CASE("of a response that had begun nobody is suspected") {
   REQUIRE(proxy.wait([&] { return proxy.in_flight.contains(1); }));
   CHECK_FALSE(proxy.suspects.any());
 }
+
+TEST_CASE("a loop that stops ends a session that is refused as soon as the one before it has gone") {
+  Proxy proxy;
+  proxy.state.apps[0].poison_after = 1;
+  proxy.state.apps[0].queue_size = 2;
+  proxy.state.apps[0].queue_timeout = 600s;
+  proxy.apply();
+  const UniqueFd first = proxy.connect();
+  send_all(first.get(), "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  const UniqueFd second = proxy.connect();
+  send_all(second.get(), "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  ::shutdown(second.get(), SHUT_WR);
+  for (int turn = 0; turn < 8; turn++) proxy.apply();  // accepted, read, and its end seen
+  REQUIRE(status_of(proxy, "GET", "/c") == "503");     // both are held
+  proxy.suspects.died(proxy.suspects.fingerprint_of("web", "GET /b HTTP/1.1\r\nHost: h\r\n"), 7, 1,
+                      std::chrono::steady_clock::now());
+  proxy.loop->command(StopLoop{});
+  CHECK(read_until(first.get(), kNever).starts_with("HTTP/1.1 503"));
+  CHECK(contains("Workers died again and again")(read_until(second.get(), kNever)));
+}
