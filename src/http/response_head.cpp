@@ -95,7 +95,14 @@ const char* judge_body(const FramingFields& fields, Method to, ResponseHead& hea
     head.has_content_length = false;
     return nullptr;
   }
-  if (to == Method::head || head.status == 304) return nullptr;
+  if (head.status == 304) return nullptr;
+  if (to == Method::head) {
+    // Many a worker sends it all the same, a moment later. An idle connection would be closed by that, but one that has
+    // been used again would take it for a response; and only to be used again that soon is a pool worth anything. Other
+    // proxies keep such a connection; here it costs each of these requests a connect.
+    if (announces_body) head.keep_alive = false;
+    return nullptr;
+  }
   if (chunked) {
     head.framing.kind = BodyKind::chunked;
   } else if (!head.has_content_length) {

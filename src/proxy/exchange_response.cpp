@@ -192,9 +192,11 @@ void Exchange::complete(bool surplus) {
   const bool trailers = decoder_ != nullptr && !drops_trailers_;
   client_->response_end(trailers ? decoder_->trailers() : kNoTrailers);
   if (!client_->flush()) return finish(Outcome::client_closed, status_, false);
-  // Pooled only when both messages are wholly done and not a byte is left over.
-  drop_connection(worker_keeps_alive_ && !surplus && upload_ == Upload::complete && !deaf_ &&
-                  connection_->stream().queued() == 0);
+  // Pooled only when both messages are wholly done and not a byte is left over. Who answers before it has taken all of
+  // a body may take the rest for a request.
+  const uv::Stream& worker = connection_->stream();
+  drop_connection(worker_keeps_alive_ && !surplus && upload_ == Upload::complete && !deaf_ && worker.queued() == 0 &&
+                  !(has_body_ && worker.untaken()));
   finish(Outcome::ok, status_, true);
 }
 

@@ -163,5 +163,44 @@ class Desync(PeerCase):
                 self.assertFalse(got[0].endswith(b"0\r\n\r\n"))
 
 
+class KeptConnections(PeerCase):
+    """Apart from those after which the upstream is not trusted with kept connections for a while."""
+
+    def test_queue_poisoning_a_body_that_follows_the_answer_to_a_head_is_no_response(self):
+        def script(peer, wire):
+            while True:
+                head = wire.request()
+                if not head.start.startswith("HEAD "):
+                    wire.send(OK if wire not in poisoned else poison)
+                    continue
+                poisoned.append(wire)
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(poison))
+        poisoned, poison = [], b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON"
+        self.peer.use(script)
+        # The body comes as soon as the connection is used again.
+        self.assertEqual(self.client.request("HEAD").status, 200)
+        self.client.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        self.assertEqual(self.client.response().body, b"ok")
+
+    def test_a_connection_is_kept_behind_the_answer_to_a_head_that_announces_no_body(self):
+        self.worker(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        for _ in range(3):
+            self.assertEqual(self.client.request("HEAD").status, 200)
+        self.assertEqual(self.peer.connections, 1)
+
+    def test_cl_0_who_answers_before_it_has_taken_the_body_does_not_get_its_connection_back(self):
+        def script(peer, wire):
+            wire.sock.recv(1)
+            wire.send(OK)
+            over.wait(20)  # until then nothing more is taken
+        over = threading.Event()
+        self.addCleanup(over.set)
+        self.peer.use(script)
+        self.client.send(POST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED)
+        self.assertEqual(self.client.response("POST").body, b"ok")
+        self.assertEqual(self.client.get("/next").body, b"ok")
+        self.assertEqual(self.peer.connections, 2)
+
+
 if __name__ == "__main__":
     rota_testing.main()
