@@ -139,8 +139,17 @@ void DataLoop::obey(TakeListeners& order) {
   for (UniqueFd& fd : order.fds) {
     listeners_.push_back(std::make_unique<Listener>(loop_, name, std::move(fd), *this));
   }
+  forget_listener_names();
   update_listeners();
   tell_if_quiet();
+}
+
+// Of reloads there may be any number: only names are kept that a listener or a session still refers to.
+void DataLoop::forget_listener_names() {
+  std::set<const std::string*> used;
+  for (const auto& listener : listeners_) used.insert(&listener->name());
+  sessions_.for_each([&used](const Session& session) { used.insert(session.listener()); });
+  std::erase_if(listener_names_, [&used](const std::string& name) { return !used.contains(&name); });
 }
 
 void DataLoop::update_listeners() {

@@ -126,6 +126,7 @@ class DataLoop final : public uv::WakeupListener,
   bool may_announce(const Listener& by, const ClientInfo& client);
   void tell_if_quiet();
   void update_listeners();
+  void forget_listener_names();
   void release_held();
   void sweep();
 
@@ -141,7 +142,7 @@ class DataLoop final : public uv::WakeupListener,
   std::shared_ptr<const RoutingTable> routing_;
   std::vector<App*> routed_;              // the state's apps, by their place there
   std::string routing_scratch_;           // used within one look-up only
-  std::set<std::string> listener_names_;  // of all there ever were: sessions outlive their listeners
+  std::set<std::string> listener_names_;  // of listeners and of sessions, which outlive them
   std::vector<std::unique_ptr<Listener>> listeners_;
   IntrusiveList<Session, SessionLink> sessions_;  // owned; freed by retirement
   std::size_t session_count_ = 0;

@@ -72,7 +72,8 @@ class Session final : public SessionLink,
   // Ends everything now; an exchange in progress is logged as shutting_down, and answered so when it has no response
   // yet.
   void cut();
-  const Exchange* exchange() const { return exchange_.get(); }  // null: no request is in progress
+  const std::string* listener() const { return client_.listener; }  // its name
+  const Exchange* exchange() const { return exchange_.get(); }      // null: no request is in progress
 
   static constexpr std::size_t kPipelinedMax = 16 * 1024;  // bytes read ahead of the exchange in progress
   static constexpr Duration kLinger{2000};                 // for the peer to read our last bytes and close

@@ -161,3 +161,31 @@ TEST_CASE("a client that does not read its response costs no more than promised"
   CHECK(cost > 0);
   CHECK(cost <= static_cast<std::int64_t>(kPromised));
 }
+
+TEST_CASE("names of listeners are forgotten with them and their sessions, not before") {
+  Proxy proxy;
+  Worker worker(proxy.path(0), answering(kOk));
+  proxy.add(1, 0);
+  proxy.apply();
+  const UniqueFd client = proxy.connect();
+  send_all(client.get(), kGet);
+  REQUIRE(read_until(client.get(), contains("\r\n\r\nok")).starts_with("HTTP/1.1 200"));
+  const auto rename = [&](int from, int to) {
+    for (int i = from; i < to; i++) {
+      TakeListeners order;
+      order.name = std::string(4000, 'n') + std::to_string(i);
+      proxy.loop->command(std::move(order));
+    }
+    TakeListeners none;
+    none.name = "listen";
+    proxy.loop->command(std::move(none));
+    proxy.apply();
+    proxy.apply();  // in a turn after those orders, which are gone then
+  };
+  rename(0, 20);  // what is made once
+  const std::size_t before = heap();
+  rename(20, 220);
+  CHECK(heap() < before + 100'000);
+  send_all(client.get(), kGet);
+  CHECK(read_until(client.get(), contains("\r\n\r\nok")).starts_with("HTTP/1.1 200"));
+}
