@@ -185,7 +185,7 @@ TEST_CASE("a POST is never tried again, and refused when it comes again too ofte
 
 TEST_CASE("without retry.poison_after nothing is refused and nobody is a suspect") {
   Proxy proxy;
-  proxy.state.apps[0].queue_timeout = 50ms;
+  proxy.state.apps[0].queue_timeout = 2s;  // which begins before the deaths do
   Mortals mortals(proxy, 4, 0, 10);
   CHECK(status_of(proxy, "GET", "/boom") == "503");  // nobody is left
   CHECK(mortals.deaths() == 4);
