@@ -22,6 +22,7 @@ void ProxyLink::connect(UniqueFd channel, std::uint64_t proxy_epoch, std::uint64
   epoch_ = proxy_epoch;
   answered_ = pings_;
   loss_told_ = false;
+  applied_ = 0;
   watcher_ = std::make_unique<uv::FdWatcher>(loop_, channel_.fd(), static_cast<uv::FdListener&>(*this));
   watcher_->start();
   timer_.start(ipc::kPingInterval, ipc::kPingInterval);
@@ -106,7 +107,10 @@ bool ProxyLink::dispatch(ipc::Packet& packet) {
       return ipc::decode_message(packet.bytes, hello) && hello.version == ipc::kProtocolVersion;
     }
     case ipc::ProxyMessage::applied:
-      return with(ipc::Applied{}, [&](const auto& m) { listener_.on_proxy_applied(m.version); });
+      return with(ipc::Applied{}, [&](const auto& m) {
+        applied_ = std::max(applied_, m.version);
+        listener_.on_proxy_applied(m.version);
+      });
     case ipc::ProxyMessage::connect_failed:
       return with(ipc::ConnectFailed{}, [&](const auto& m) { listener_.on_proxy_connect_failed(m.upstream, m.error); });
     case ipc::ProxyMessage::drained:

@@ -123,7 +123,7 @@ void Role::commit_reload() {
   apply_apps(std::move(agreed.users));
   keep_config();
   reload_failure_.clear();
-  reloading_ = RunningReload{std::move(agreed.changes), loop_.now()};
+  reloading_ = RunningReload{std::move(agreed.changes), loop_.now(), {}};
   changed();
 }
 
@@ -156,6 +156,16 @@ bool Role::settling() const {
   return std::any_of(apps_.begin(), apps_.end(), [](const auto& app) {
     return !app->boot_over() || app->workers().rollout().stage() == Rollout::Stage::rolling;
   });
+}
+
+// "Reloaded" is a promise that no request goes any more where it went before, so the proxy must have heard of it.
+bool Role::reload_over() {
+  if (settling()) {
+    reloading_->last_state.reset();
+    return false;
+  }
+  if (!reloading_->last_state) reloading_->last_state = version_;
+  return proxy_.applied(*reloading_->last_state);
 }
 
 std::string Role::what_failed() const {

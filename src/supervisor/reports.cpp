@@ -120,6 +120,7 @@ void Role::on_proxy_exited(const ipc::ProxyExited& message) {
   if (message.delay_ms > 0) proxy_trouble_ = fmt::format("{}, the next one starts {}", how, again);
   tell_status();
   if (shutdown_.begun()) obey(shutdown_.on_proxy_quiet(loop_.now()));
+  changed();
 }
 
 // With the keeper everything ends: by the kernel's hand (the death signal), and what does not mind that by ours. The
@@ -143,6 +144,7 @@ void Role::on_keeper_gone() {
 
 void Role::on_proxy_applied(std::uint64_t version) {
   if (draining_ && version >= draining_version_) obey(shutdown_.on_proxy_draining(loop_.now()));
+  if (reloading_) changed();  // it may have waited for this
 }
 
 void Role::on_proxy_connect_failed(std::uint64_t upstream, int error) {

@@ -84,7 +84,7 @@ void Role::run_deferred() {
   judge_boot();
   save();
   publish();
-  if (reloading_ && !settling()) finish_reload();
+  if (reloading_ && reload_over()) finish_reload();
   tell_status();
   if (reload_again_ && !pending_) {
     reload_again_ = false;

@@ -83,6 +83,7 @@ class Role final : KeeperListener,
   void reload_failed(const std::string& why);
   void finish_reload();
   bool settling() const;  // what a reload has begun is not over yet
+  bool reload_over();
   std::string what_failed() const;
   std::string what_was_done() const;
 
@@ -182,10 +183,11 @@ class Role final : KeeperListener,
     UniqueFd access_log;
   };
   std::optional<PendingReload> pending_;
-  // From then until the last worker is replaced.
+  // From then until the last worker is replaced, and the proxy knows it.
   struct RunningReload {
     Changes changes;
     TimePoint begun_at{};
+    std::optional<std::uint64_t> last_state;  // the version with which all was told
   };
   std::optional<RunningReload> reloading_;
   bool reload_again_ = false;   // HUP came while one was pending

@@ -46,8 +46,7 @@ class Json(RotaCase):
         self.write_config({"web": {**app, "env": {**app["env"], "RELEASE": "2"}}}, listen="127.0.0.1:0")
         daemon.signal(signal.SIGHUP)
         daemon.wait_log(r"reloaded in [^\n]*1 of 1 workers of web replaced")
-        # The proxy may hear of it a moment after the log.
-        wait_for(lambda: daemon.wait_workers(1) != before, what="the new worker")
+        self.assertNotEqual(daemon.wait_workers(1), before)
         self.assertEqual(daemon.get("/print?to=stdout&line=second").status, 200)
         line = json.loads(daemon.wait_log(r"\{[^\n]*second[^\n]*\}")[0])
         self.assertEqual(line["generation"], 2)

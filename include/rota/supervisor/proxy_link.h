@@ -43,6 +43,8 @@ class ProxyLink final : uv::FdListener, uv::TimerListener {
 
   // The sealed memfd of a state; sent now or as soon as there is somebody to take it.
   void publish(UniqueFd bulk, std::uint64_t version);
+  // Does every loop of the proxy act on this state, or on a later one? Without a proxy nothing acts on an older one.
+  bool applied(std::uint64_t version) const { return !connected() || applied_ >= version; }
   // What was in flight on a worker that has died? Before a state without it is published. False: nobody can be asked.
   bool ask_in_flight(std::uint64_t upstream);
 
@@ -65,7 +67,8 @@ class ProxyLink final : uv::FdListener, uv::TimerListener {
   bool loss_told_ = false;
   UniqueFd state_;  // the newest
   std::uint64_t version_ = 0;
-  bool state_sent_ = false;  // to this proxy
+  bool state_sent_ = false;    // to this proxy
+  std::uint64_t applied_ = 0;  // by this proxy
 };
 
 }  // namespace rota::supervisor

@@ -131,6 +131,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
 
   // What it plays.
   Play play = Play::listens;
+  bool proxy_applies = true;  // what it is told, at once
   int bind_error = 0;
   std::uint16_t refused_port = 0;  // 0: bind_error is of every port
   bool die_on_term = true;
@@ -201,6 +202,7 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     if (!versions.empty()) REQUIRE(message.version > versions.back());
     if (versions.empty()) first_state = state;
     versions.push_back(message.version);
+    if (proxy_applies) proxy_says(ipc::Applied{message.version});
   }
   template <class M>
   M get(const ipc::Packet& packet) {

@@ -132,6 +132,25 @@ TEST_CASE("a changed command replaces the workers one by one, each by one that h
   REQUIRE(rig.spawned_with(6) == "new");
 }
 
+TEST_CASE("a reload is over when the proxy acts on it, or when there is none that could act on what was before") {
+  ScratchDir dir;
+  Reload rig(sample(dir, 2));
+  rig.serve(2);
+  FakeKeeper& keeper = *rig.keeper;
+  keeper.proxy_applies = false;
+  rig.app().command = {"app", "new"};
+  rig.hup();
+  rig.until_drained([&] { return keeper.acknowledged.size() == 2; });
+  REQUIRE(rig.commands_of_ready() == std::set<std::string>{"new"});
+  REQUIRE(rig.told("READY=1") == 1);
+  SECTION("a later state counts too") {
+    keeper.proxy_says(ipc::Applied{keeper.versions.front()});
+    keeper.proxy_says(ipc::Applied{keeper.versions.back()});
+  }
+  SECTION("the next proxy begins with it") { keeper.end_proxy(1000); }
+  rig.reloaded();
+}
+
 TEST_CASE("a release that fails is given up: what ran goes on, and comes back as it was") {
   ScratchDir dir;
   Reload rig(sample(dir, 2));
