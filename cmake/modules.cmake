@@ -39,5 +39,6 @@ function(rota_unit_test name)
   rota_precompile(unit_${name} unit_base <algorithm> <fstream> <functional> <map> <memory> <optional> <string> <string_view> <vector>
     <fmt/format.h> <catch2/catch_test_macros.hpp>)
   add_test(NAME unit_${name} COMMAND unit_${name})
-  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 240)
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 240
+    ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1")
 endfunction()

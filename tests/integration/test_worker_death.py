@@ -8,7 +8,7 @@ import time
 import rota_testing
 from rota_testing import RELEASE, RotaCase, wait_for
 
-ENOUGH = 1000 if RELEASE else 300
+ENOUGH = 1000 if RELEASE else 100
 
 
 class Load:
@@ -35,6 +35,7 @@ class Load:
             except Exception as error:  # whatever it is, it is a failed request
                 problem, client = repr(error), None
             results.append((began, problem, body))
+            time.sleep(rota_testing.Load.PAUSE)
         if client:
             client.close()
 

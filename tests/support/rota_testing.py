@@ -39,7 +39,11 @@ def only_in_release(test):
 PATIENCE = 1.0 if RELEASE else 3.0
 # An interpreter that other users may execute too, when there is one.
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
-SCRIPTED = [PYTHON, "-u", str(TREE / "tests/support/scripted_worker.py")]
+# -S: the library of the language is enough, and hundreds of them start.
+SCRIPTED = [PYTHON, "-S", "-u", str(TREE / "tests/support/scripted_worker.py")]
+# Marking every global takes half of the time in which a process starts, and thousands do; the bounds of globals, and the
+# order in which they begin, are watched in the unit tests.
+ASAN_OPTIONS = "detect_stack_use_after_return=1:report_globals=0"
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer|CHECK failed|CHECK\("
 )
@@ -119,7 +123,7 @@ class Daemon:
         self.checked = False
         path = os.environ.get("PATH", "/usr/bin:/bin")
         env = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "ROTA_TEST_MARK": self.mark, **(environment or {})}
-        env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:check_initialization_order=1")
+        env.setdefault("ASAN_OPTIONS", ASAN_OPTIONS)
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         if "ROTA_TEST_FAULTS" in os.environ:
             env.update(faults.environment(os.environ["ROTA_TEST_FAULTS"]))

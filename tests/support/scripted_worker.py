@@ -14,8 +14,6 @@ Environment (besides PORT and WORKER_ID):
   UNHEALTHY_GATE   answer 503 on /healthz while this file of GATES is there, or one named so with "-" and our pid
   HANG_GATE        answer nothing on /healthz while such a file with "-" and our pid is there
 """
-import base64
-import hashlib
 import json
 import os
 import signal
@@ -114,6 +112,7 @@ class Exchange:
 
     def do_sum(self):
         """The length and SHA-256 of the body; ?slow=1 reads it with pauses on a gate after the first piece."""
+        import hashlib  # here, because hundreds of workers start and few need it
         digest, count = hashlib.sha256(), 0
         for piece in self.wire.body_of(self.head):
             digest.update(piece)
@@ -224,6 +223,8 @@ class Exchange:
 
     def do_tunnel(self):
         """A WebSocket's handshake, then every octet back."""
+        import base64
+        import hashlib
         accept = base64.b64encode(hashlib.sha1((self.head.get("sec-websocket-key") + WEBSOCKET).encode()).digest()).decode()
         self.wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                        b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept.encode())
