@@ -32,9 +32,11 @@ install(FILES completion/rota.bash DESTINATION ${rota_share}/bash-completion/com
 install(FILES completion/_rota DESTINATION ${rota_share}/zsh/${zsh_folder})
 install(FILES completion/rota.fish DESTINATION ${rota_share}/fish/vendor_completions.d)
 
-install(FILES README.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES conf/systemd-hardened.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES docs/ARCHITECTURE.md docs/CONFIG.md docs/HTTP.md docs/OPERATIONS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+# All that they link to each other, in the places that the links name.
+install(FILES README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs deploy DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES conf/rota.yaml conf/container.yaml conf/systemd-hardened.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/conf)
+install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench)
 install(DIRECTORY examples/express DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
   PATTERN node_modules EXCLUDE PATTERN .npmrc EXCLUDE)
 
@@ -43,7 +45,6 @@ if(ROTA_PACKAGE STREQUAL "deb")
 else()
   install(FILES ${CMAKE_BINARY_DIR}/man/rota.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES ${CMAKE_BINARY_DIR}/man/rota.yaml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
-  install(FILES LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
   # A file somebody has edited is never overwritten; the new default then lies beside it. (file(INSTALL) heeds DESTDIR itself.)
   install(CODE "
     set(name rota.yaml)

@@ -47,7 +47,7 @@ Failure Role::take_configuration() {
   use_settings();
   if (!loaded.problems.empty()) {
     tell_problems(loaded.problems);
-    return StartFailure{config::exit_code_of(loaded.problems), "the configuration has mistakes; nothing was started"};
+    return StartFailure{config::exit_code_of(loaded.problems), "the configuration cannot be used; nothing was started"};
   }
   for (const std::string& note : loaded.notes) log::warning("{}", note);
   return {};

@@ -34,10 +34,20 @@ class Install(unittest.TestCase):
         files = self.install()
         for ending in ("bin/rota", "systemd/system/rota.service", "sysusers.d/rota.conf", "tmpfiles.d/rota.conf", "etc/rota/rota.yaml",
                        "man/man1/rota.1", "man/man5/rota.yaml.5", "bash-completion/completions/rota", "site-functions/_rota",
-                       "vendor_completions.d/rota.fish", "doc/rota/LICENSE", "doc/rota/examples/systemd-hardened.conf"):
+                       "vendor_completions.d/rota.fish", "doc/rota/LICENSE", "doc/rota/conf/systemd-hardened.conf"):
             with self.subTest(file=ending):
                 self.assertEqual(len([file for file in files if file.endswith(ending)]), 1)
         self.assertEqual([file for file in files if "node_modules" in file or file.endswith(".in")], [])
+
+    def test_the_documents_link_to_what_is_there(self):
+        self.install()
+        readme = self.one("doc/rota/README.md")
+        pages = [readme, *readme.parent.glob("docs/**/*.md")]
+        self.assertGreater(len(pages), 5)
+        for page in pages:
+            for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+                with self.subTest(page=page.name, link=link):
+                    self.assertTrue("://" in link or (page.parent / link).exists())
 
     def test_the_unit_starts_what_was_installed(self):
         self.install()
