@@ -4,6 +4,7 @@
 const assert = require('assert');
 const crypto = require('crypto');
 const http = require('http');
+const { Readable } = require('stream');
 const { io } = require('socket.io-client');
 const undici = require('undici');
 const WebSocket = require('ws');
@@ -106,7 +107,7 @@ const checks = {
     assert.strictEqual(back.headers.get('x-length'), String(data.length));
     assert(data.equals(Buffer.from(await back.arrayBuffer())));
     const parts = async function* () { for (let i = 0; i < 100; i++) yield Buffer.alloc(1000, i); };
-    const streamed = await fetch(base + '/echo', { method: 'POST', body: ReadableStream.from(parts()), duplex: 'half' });
+    const streamed = await fetch(base + '/echo', { method: 'POST', body: Readable.toWeb(Readable.from(parts())), duplex: 'half' });
     assert.strictEqual(streamed.headers.get('x-length'), 'none');
     assert.strictEqual((await streamed.arrayBuffer()).byteLength, 100000);
     assert.strictEqual((await fetch(base + '/nothing')).status, 404);
