@@ -11,7 +11,7 @@ import unittest
 
 import rota_testing
 from load import Load, apart, assert_each_once, executed, post_log_app
-from rota_testing import RELEASE, RotaCase, wait_for
+from rota_testing import RELEASE, RotaCase, only_in_release, wait_for
 from wire import Closed
 
 CONNECTIONS = 32
@@ -134,7 +134,7 @@ class OneThread(Cases, RotaCase):
     pass
 
 
-@unittest.skipUnless(RELEASE, "twice the same; threads are ThreadSanitizer's, which has suites of its own")
+@only_in_release  # elsewhere it is twice the same; threads are ThreadSanitizer's, which has suites of its own
 class TwoThreads(Cases, RotaCase):
     threads = 2
 
