@@ -46,8 +46,9 @@ Options:
                        /tmp/rota-UID
   -h, --help           this text
 
-Signals: TERM, INT stop after the requests in flight; a second one skips the wait, a third kills; QUIT is quick.
-Exit codes: 0 clean, 2 usage, 69 no app became ready (without a file, or boot: fail), 70 internal, 71 system, 73 cannot bind or
+Signals: TERM, INT stop after the requests in flight; a second one skips the wait, a third kills; QUIT is quick. HUP reads
+the file again, USR1 opens log files again.
+Exit codes: 0 clean, 1 failed, or killed by a third TERM, 2 usage, 69 no app became ready (without a file, or boot: fail), 70 internal, 71 system, 73 cannot bind or
 create, 75 already running, 77 not permitted, 78 configuration.
 )";
 

@@ -36,7 +36,10 @@ void check_app(CheckInput& input, const App& app) {
   const std::string path = "apps." + app.name;
   Problems& problems = input.reader.problems();
   check_command_or_servers(input, app);
-  if (app.ready == Ready::http && app.health.path.empty() && input.reader.given(path + ".health") == nullptr) {
+  const Node* health = input.reader.given(path + ".health");
+  bool path_is_given = (health != nullptr && health->kind == Node::Kind::scalar) ||
+                       input.reader.given(path + ".health.path") != nullptr;  // then a bad one, which is told already
+  if (app.ready == Ready::http && app.health.path.empty() && !path_is_given) {
     problems.add(input.reader.given_span(path + ".ready"),
                  "\"ready\" is http, which needs a path to ask; add health: /healthz");
   }

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "rota/base/log.h"
+#include "rota/sys/thread.h"
 
 namespace rota::supervisor {
 
@@ -67,19 +67,31 @@ bool LogThreads::wait(Duration patience) {
 
 LogWriter::LogWriter(LogFile file, std::string what, std::string path, std::shared_ptr<LogThreads> threads)
     : shared_(std::make_shared<Shared>(std::move(file), std::move(what), std::move(path), std::move(threads))) {
+  start();
+}
+
+void LogWriter::start() {
   {
     std::lock_guard lock(shared_->threads->mutex_);
     shared_->threads->running_++;
   }
-  std::thread([shared = shared_] {
-    work(*shared);
+  auto ended = [shared = shared_] {
     std::lock_guard lock(shared->threads->mutex_);
     shared->threads->running_--;
     shared->threads->ended_.notify_all();
-  }).detach();
+  };
+  started_ = sys::start_detached([shared = shared_, ended] {
+    work(*shared);
+    ended();
+  });
+  if (started_) return;
+  ended();
+  if (!std::exchange(want_told_, true))
+    log::error("{}: the system gives no thread to write it; its lines wait", shared_->what);
 }
 
 void LogWriter::stop() {
+  if (!started_) start();
   std::lock_guard lock(shared_->mutex);
   shared_->stopping = true;
   shared_->changed.notify_all();
@@ -87,6 +99,7 @@ void LogWriter::stop() {
 
 void LogWriter::put(std::string_view lines, const void* stream) {
   if (lines.empty()) return;
+  if (!started_) start();
   std::lock_guard lock(shared_->mutex);
   Shared& s = *shared_;
   if (s.pending.size() + lines.size() + 1 > kPendingMax) {

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
-#include <thread>
 
 #include "rota/supervisor/lifecycle.h"
+#include "rota/sys/thread.h"
 
 namespace rota::supervisor {
 
@@ -51,7 +51,7 @@ Lookup::Lookup(uv::Loop& loop, std::set<std::string> hosts, Duration patience, L
   shared_->wakeup = &wakeup_;
   for (const std::string& host : hosts) shared_->names[host].error = "";
   timer_.start(patience);
-  std::thread([shared = shared_, hosts = std::move(hosts), ask] {
+  bool asked = sys::start_detached([shared = shared_, hosts = std::move(hosts), ask] {
     for (const std::string& host : hosts) {
       Resolved answer = ask(host);
       std::lock_guard lock(shared->mutex);
@@ -60,7 +60,10 @@ Lookup::Lookup(uv::Loop& loop, std::set<std::string> hosts, Duration patience, L
     }
     std::lock_guard lock(shared->mutex);
     if (shared->wakeup != nullptr) shared->wakeup->wake();
-  }).detach();
+  });
+  if (asked) return;
+  for (auto& [host, resolved] : shared_->names) resolved.error = "the system gives no thread that could ask for it";
+  wakeup_.wake();
 }
 
 Lookup::~Lookup() {

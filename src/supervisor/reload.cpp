@@ -98,12 +98,19 @@ void Role::reload_failed(const std::string& why) {
   reload_failure_ = why;
   log::error("reload failed: {}; what was in force stays in force", why);
   tell_status();
-  if (ready_told_) keeper_.notify("READY=1");
+  if (ready_told_ && !reloading_) keeper_.notify("READY=1");  // an earlier one that still goes on tells it at its end
   changed();
 }
 
 // Everything else that can refuse has agreed.
 void Role::commit_reload() {
+  // An app of before may have gone, with its directory, since this reload was prepared.
+  for (std::size_t i = 0; i < pending_->config.apps.size(); i++) {
+    const config::App& app = pending_->config.apps[i];
+    if (runtime_dir_.has_app(app.name)) continue;
+    if (Failure failure = make_directory(app, pending_->users[i], false)) return reload_failed(failure->text);
+    pending_->directories.push_back(app.name);
+  }
   if (Failure failure = logs_.use(pending_->config.apps, pending_->config.access_log, false)) {
     reload_failed(failure->text);
     return;
@@ -203,10 +210,10 @@ void Role::finish_reload() {
     log::warning("what was changed of {} takes effect at the next start", fmt::join(changes.next_start, ", "));
   }
   std::string done = what_was_done();
-  reload_failure_ = what_failed();
+  std::string failed = what_failed();
   auto took = std::chrono::duration_cast<Duration>(loop_.now() - reloading_->begun_at);
-  if (!reload_failure_.empty()) {
-    log::error("reload failed after {}: {}{}{}", describe_duration(took), reload_failure_,
+  if (!failed.empty()) {
+    log::error("reload failed after {}: {}{}{}", describe_duration(took), failed,
                done.empty() ? "" : "; what was done: ", done);
   } else if (done.empty()) {
     log::info("reloaded: nothing has changed{}", changes.next_start.empty() ? "" : " that is in force now");
@@ -214,6 +221,7 @@ void Role::finish_reload() {
     log::info("reloaded in {}: {}", describe_duration(took), done);
   }
   reloading_.reset();
+  if (!failed.empty()) reload_failure_ = std::move(failed);  // else that of a later one stays, whose file was refused
   tell_status();
   if (ready_told_) keeper_.notify("READY=1");
 }

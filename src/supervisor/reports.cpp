@@ -58,7 +58,7 @@ void Role::on_shelved(const ipc::Shelved& message, Fds fds) {
   if (message.name == kKeptConfigName && !fds.empty()) {
     auto bytes = ipc::read_bulk(fds[0].get());
     if (bytes) kept_ = decode_config(*bytes);
-    if (!kept_) log::warning("the configuration of the supervisor before cannot be read: the file is");
+    if (!kept_) log::warning("the configuration of the supervisor before cannot be read, so the file is read again");
   }
 }
 

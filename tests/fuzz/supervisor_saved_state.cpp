@@ -11,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace rota::supervisor;
   std::string_view bytes(reinterpret_cast<const char*>(data), size);
   static_cast<void>(decode_app(bytes));
+  static_cast<void>(decode_config(bytes));
   auto state = decode_state(bytes);
   if (!state) return 0;
   if (encode_state(*state) != bytes) std::abort();

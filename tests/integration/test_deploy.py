@@ -1,4 +1,5 @@
 """deploy/kubernetes.yaml: it is YAML, its rota.yaml is one that rota takes, and its numbers fit together. The Dockerfile's too."""
+import fnmatch
 import json
 import re
 import subprocess
@@ -17,6 +18,25 @@ SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 def seconds(text):
     number, unit = re.fullmatch(r"([\d.]+)(ms|s|m|h)", str(text)).groups()
     return float(number) * SECONDS[unit]
+
+
+class DockerContext(unittest.TestCase):
+    def test_what_is_installed_is_not_ignored(self):
+        """The image's build installs from the context that .dockerignore leaves."""
+        patterns = [line.strip() for line in (TREE / ".dockerignore").read_text().splitlines() if line.strip()]
+        def ignored(name):
+            parents = ["/".join(name.split("/")[: n + 1]) for n in range(name.count("/") + 1)]
+            verdict = False
+            for pattern in patterns:  # the last that matches decides
+                if any(fnmatch.fnmatch(one, pattern.lstrip("!")) for one in parents):
+                    verdict = not pattern.startswith("!")
+            return verdict
+        text = (TREE / "cmake/install.cmake").read_text()
+        words = {w for line in re.findall(r"install\((?:FILES|DIRECTORY) ([^)]*)", text) for w in line.split()}
+        installed = sorted(w for w in words if (TREE / w).exists())
+        self.assertIn("bench/README.md", installed)
+        self.assertEqual([w for w in installed if ignored(w)], [])
+        self.assertTrue(ignored("tests/unit"))
 
 
 @unittest.skipUnless(yaml, "python3-yaml is not installed (scripts/setup --test)")

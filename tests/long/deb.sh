@@ -16,8 +16,8 @@ has() { grep -e "$1" >/dev/null; }
 
 # What ends up in the package, as one word.
 long_sources() {
-  git -C "$long_tree" ls-tree HEAD CMakeLists.txt CMakePresets.json CHANGELOG.md README.md LICENSE SECURITY.md cmake completion conf \
-    docs examples include man packaging scripts/package src systemd | sha256sum | cut -c 1-16
+  git -C "$long_tree" ls-tree HEAD CMakeLists.txt CMakePresets.json CHANGELOG.md CONTRIBUTING.md README.md LICENSE SECURITY.md bench cmake completion conf \
+    deploy docs examples include man packaging scripts/package src systemd | sha256sum | cut -c 1-16
 }
 
 # Sets $builder.

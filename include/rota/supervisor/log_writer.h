@@ -56,7 +56,10 @@ class LogWriter final : public LineTarget {
  private:
   struct Shared;
   static void work(Shared& s);
+  void start();                     // tried again with each put, should the system have no thread to give
   std::shared_ptr<Shared> shared_;  // with the thread, which may outlive this object
+  bool started_ = false;
+  bool want_told_ = false;
 };
 
 }  // namespace rota::supervisor

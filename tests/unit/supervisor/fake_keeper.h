@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "rota/ipc/channel.h"
@@ -100,6 +101,10 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
     proxy_watcher_.reset();
     proxy_.close();
   }
+  void answer_binds() {
+    for (const auto& [name, error, port] : held_binds) REQUIRE(channel_.send(ipc::Bound{name, error, "bind", port}));
+    held_binds.clear();
+  }
   void restart_proxy() {
     end_proxy(0);
     begin_proxy();
@@ -132,6 +137,8 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
   // What it plays.
   Play play = Play::listens;
   bool proxy_applies = true;  // what it is told, at once
+  bool holds_binds = false;   // until answer_binds()
+  std::vector<std::tuple<std::string, int, std::uint16_t>> held_binds;
   int bind_error = 0;
   std::uint16_t refused_port = 0;  // 0: bind_error is of every port
   bool die_on_term = true;
@@ -228,7 +235,8 @@ class FakeKeeper final : uv::FdListener, uv::TimerListener {
         int error = refused_port == 0 || message.port == refused_port ? bind_error : 0;
         if (error == 0) shelf[std::string(message.name)] = true;
         bound_names.emplace_back(message.name);
-        REQUIRE(channel_.send(ipc::Bound{message.name, error, "bind", message.port != 0 ? message.port : kAnyPort}));
+        held_binds.emplace_back(std::string(message.name), error, message.port != 0 ? message.port : kAnyPort);
+        if (!holds_binds) answer_binds();
         break;
       }
       case shelve: {

@@ -379,6 +379,20 @@ TEST_CASE("apps come and go, and come back while they go") {
     REQUIRE(rig.ready_of(1) == 1);
     REQUIRE(std::filesystem::exists(dir.path() + "/run/api"));
   }
+  SECTION("wanted again, but gone before all is ready for that") {
+    rig.config.config.apps.push_back(api);
+    config::Listener more = rig.config.config.listen[0];
+    more.address.port = 4712;
+    rig.config.config.listen.push_back(more);
+    keeper.holds_binds = true;
+    rig.hup();
+    rig.until([&] { return keeper.held_binds.size() == 1; });
+    rig.until_drained([&] { return keeper.state.apps.size() == 1; });
+    REQUIRE_FALSE(std::filesystem::exists(dir.path() + "/run/api"));
+    keeper.answer_binds();
+    rig.until([&] { return keeper.state.apps.size() == 2 && rig.ready_of(1) == 1; });
+    REQUIRE(std::filesystem::exists(dir.path() + "/run/api"));
+  }
 }
 
 TEST_CASE("listeners that stay keep their sockets, wherever they stand in the file") {
@@ -426,6 +440,27 @@ TEST_CASE("a newer reload supersedes the one under way") {
   REQUIRE(rig.spawned_with(2) == "second");
   // Back to what it was before anything was replaced: nothing needs to be.
   rig.until_drained([&] { return keeper.acknowledged.size() == 3; });
+}
+
+TEST_CASE("a file that is refused while a reload goes on is not forgotten at its end") {
+  ScratchDir dir;
+  Reload rig(sample(dir, 1));
+  rig.serve(1);
+  FakeKeeper& keeper = *rig.keeper;
+  keeper.proxy_applies = false;
+  rig.app().command = {"app", "second"};
+  rig.hup();
+  rig.until_drained([&] { return keeper.acknowledged.size() == 1; });
+  rig.config.problems = {{config::Problem::Kind::configuration, {7, 5}, "x", "rota.yaml:7:5: bad"}};
+  rig.hup();
+  rig.until([&] {
+    return std::count_if(keeper.notified.begin(), keeper.notified.end(),
+                         [](const auto& text) { return text.starts_with("RELOADING=1"); }) == 2;
+  });
+  REQUIRE(rig.told("READY=1") == 1);  // the first one is not over
+  keeper.proxy_says(ipc::Applied{keeper.versions.back()});
+  rig.reloaded();
+  REQUIRE(rig.status().find("reload failed: rota.yaml:7:5: bad") != std::string::npos);
 }
 
 TEST_CASE("a stop in the middle of a reload ends the new workers with the old ones") {
