@@ -41,7 +41,8 @@ void check_app(CheckInput& input, const App& app) {
                        input.reader.given(path + ".health.path") != nullptr;  // then a bad one, which is told already
   if (app.ready == Ready::http && app.health.path.empty() && !path_is_given) {
     problems.add(input.reader.given_span(path + ".ready"),
-                 "\"ready\" is http, which needs a path to ask; add health: /healthz");
+                 fmt::format("\"ready\" is http, which needs a path to ask; add {}",
+                             health == nullptr ? "health: /healthz" : "path: /healthz to \"health\""));
   }
   if (app.restart.delay > app.restart.max_delay) {
     const Node* delay = input.reader.given(path + ".restart.delay");
